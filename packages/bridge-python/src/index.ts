@@ -1,0 +1,2 @@
+/** Placeholder until the first module is here. */
+export const isPlaceholder = true

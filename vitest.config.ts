@@ -1,0 +1,24 @@
+import { existsSync, readdirSync } from "node:fs"
+import { defineConfig } from "vitest/config"
+
+// Sources, not `dist`, in all three resolvers of vitest: without the `ssr` pair tests silently run on an old build.
+const conditions = ["@tracelet/source"]
+
+const project = (name: string, root: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, root, include: [...include], benchmark: { include: [] } }
+})
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    passWithNoTests: true,
+    projects: [
+      ...readdirSync("packages")
+        .filter((name) => existsSync(`packages/${name}/package.json`))
+        .map((name) => project(name, `packages/${name}`, ["test/**/*.test.ts"])),
+      project("tools", "tools", ["**/*.test.ts"])
+    ]
+  }
+})
