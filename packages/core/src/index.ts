@@ -1,2 +1,15 @@
-/** Placeholder until the first module is here. */
-export const isPlaceholder = true
+export * as Backend from "./Backend.ts"
+export * as BackendError from "./BackendError.ts"
+export * as Cursor from "./Cursor.ts"
+export * as JournalStorage from "./JournalStorage.ts"
+export * as JsonObject from "./JsonObject.ts"
+export * as Name from "./Name.ts"
+export * as Point from "./Point.ts"
+export * as Processor from "./Processor.ts"
+export * as Route from "./Route.ts"
+export * as Run from "./Run.ts"
+export * as RunEvent from "./RunEvent.ts"
+export * as Series from "./Series.ts"
+export * as SeriesContext from "./SeriesContext.ts"
+export * as Source from "./Source.ts"
+export * as WriteReport from "./WriteReport.ts"

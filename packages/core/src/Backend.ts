@@ -1,0 +1,71 @@
+/**
+ * The contract of a backend: translate and send, nothing else. Batching, retry, cursors and the dead letter are `Delivery`'s.
+ *
+ * Laws, checked by the contract suite:
+ * 1. Building a backend touches no network; `open` may.
+ * 2. `write` is called with one batch at a time per run, in the order of each writer, and again with the same batch after a failure.
+ * 3. When `write` returns, every event of the batch is accepted, rejected or to be retried: exactly one of the three.
+ * 4. A write that fails or is interrupted may have been applied wholly or in part; `capabilities.identity` says what a resend then does.
+ * 5. `close` may come more than once, and `open` after it: a late writer reopens a run.
+ * 6. With identity `position`, `confirmed` and the data of a write become visible together or not at all.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { BackendError } from "./BackendError.ts"
+import type { Capabilities } from "./Capabilities.ts"
+import type { Counts, Mark, Marks } from "./Cursor.ts"
+import type { Run, Status } from "./Run.ts"
+import type { RunEvent } from "./RunEvent.ts"
+import type { WriteReport } from "./WriteReport.ts"
+
+/** Events of one writer, in order, from mark `from` (inclusive) to mark `to` (exclusive). */
+export interface Batch {
+  readonly writer: string
+  readonly from: Mark
+  readonly to: Mark
+  readonly events: ReadonlyArray<RunEvent>
+  /** How many events between `from` and `to` a route or a processor left out. */
+  readonly filtered: number
+}
+
+/** What `open` is told about the run. */
+export interface OpenRun {
+  readonly run: Run
+  /** Seconds since the Unix epoch. */
+  readonly startedAt: number
+  /** The service's own name for the run, when it was opened before. */
+  readonly remote: string | null
+}
+
+export interface EndRun {
+  readonly status: Status
+  /** Seconds since the Unix epoch: of the last end record, else of the last event. */
+  readonly endedAt: number
+}
+
+/** What a backend with identity `position` has confirmed. */
+export interface Confirmed {
+  readonly marks: Marks
+  readonly counts: Counts
+  readonly closed: boolean
+}
+
+/** One run, open in one backend. */
+export interface BackendRun {
+  /** The service's own name for the run, kept in the cursor; `null` where the run's id serves. */
+  readonly remote: string | null
+  /** Only with identity `position`: where to go on. Elsewhere the cursor file says it. */
+  readonly confirmed: Effect.Effect<Confirmed, BackendError> | undefined
+  readonly write: (batch: Batch) => Effect.Effect<WriteReport, BackendError>
+  readonly close: (end: EndRun) => Effect.Effect<void, BackendError>
+}
+
+export class Backend extends Context.Service<
+  Backend,
+  {
+    readonly capabilities: Capabilities
+    /** The scope is that of the lane: what `open` acquires is released when the lane stops. */
+    readonly open: (run: OpenRun) => Effect.Effect<BackendRun, BackendError, Scope.Scope>
+  }
+>()("@tracelet/core/Backend") {}

@@ -1,0 +1,60 @@
+/**
+ * How far one backend has confirmed one run (journal.md §7). The file's Schema, and the little arithmetic on positions that readers,
+ * lanes and stores share.
+ */
+import * as Schema from "effect/Schema"
+import { JsonObject } from "./JsonObject.ts"
+import { Id } from "./Name.ts"
+import { RunId } from "./Run.ts"
+
+/** The first position that is not confirmed; `index` counts the points of the record there that are (J7.2). */
+export const Mark = Schema.Struct({ position: Schema.Int, index: Schema.Int })
+export interface Mark extends Schema.Schema.Type<typeof Mark> {}
+
+export const start: Mark = { position: 0, index: 0 }
+
+/** Per writer, by its id. A writer that is not there is at `start`. */
+export type Marks = ReadonlyMap<string, Mark>
+
+export const Pin = Schema.Struct({
+  route: Schema.NullOr(Schema.Json),
+  processors: Schema.Array(Schema.Struct({ id: Schema.String, version: Schema.String, config: JsonObject }))
+})
+export interface Pin extends Schema.Schema.Type<typeof Pin> {}
+
+export const Intent = Schema.Struct({ id: Schema.String, kind: Schema.String, at: Schema.Finite, detail: JsonObject })
+export interface Intent extends Schema.Schema.Type<typeof Intent> {}
+
+/** Events, as J7.8 counts them. `delivered` + `rejected` + `filtered` is what lies before the marks. */
+export const Counts = Schema.Struct({ delivered: Schema.Int, rejected: Schema.Int, filtered: Schema.Int })
+export interface Counts extends Schema.Schema.Type<typeof Counts> {}
+
+export const noCounts: Counts = { delivered: 0, rejected: 0, filtered: 0 }
+
+export const addCounts = (a: Counts, b: Counts): Counts => ({
+  delivered: a.delivered + b.delivered,
+  rejected: a.rejected + b.rejected,
+  filtered: a.filtered + b.filtered
+})
+
+export const Cursor = Schema.Struct({
+  version: Schema.Literal(1),
+  run: RunId,
+  backend: Id,
+  epoch: Schema.Int,
+  pin: Pin,
+  remote: Schema.NullOr(Schema.String),
+  writers: Schema.Record(Id, Mark),
+  counts: Counts,
+  intents: Schema.Array(Intent),
+  closed: Schema.Boolean
+})
+export interface Cursor extends Schema.Schema.Type<typeof Cursor> {}
+
+export const CursorFile = Schema.fromJsonString(Cursor)
+
+export const marks = (cursor: Cursor): Marks => new Map(Object.entries(cursor.writers))
+
+/** True when `a` lies before `b`. */
+export const isBefore = (a: Mark, b: Mark): boolean =>
+  a.position < b.position || (a.position === b.position && a.index < b.index)

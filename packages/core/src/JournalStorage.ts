@@ -1,0 +1,70 @@
+/**
+ * What a journal asks of a platform: folders, files that are appended to, read at an offset or replaced by rename, and locks that say
+ * whether a process lives. `@tracelet/platform-node` provides it; `layerMemory` is for tests and for runs that need no disk.
+ *
+ * Paths are made with `join`, and every path given to a method was made with it, so that a platform decides what they look like.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+/** An operation of the platform failed. `code` is the platform's own (`ENOSPC`, `EACCES`), or `""`. */
+export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
+  operation: Schema.String,
+  path: Schema.String,
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+/** A file open for appending by one process. */
+export interface AppendFile {
+  /** All of the vectors, in order, behind what is there. A short write is carried on; a failed one leaves a torn tail. */
+  readonly append: (vectors: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
+  /** Returns when what was appended survives a power cut. */
+  readonly sync: Effect.Effect<void, StorageError>
+}
+
+/** A file open for reading while others append to it. */
+export interface ReadFile {
+  /** Fills `buffer` from `offset` on and returns how many bytes there were: fewer than its length at the end of the file. */
+  readonly readInto: (offset: number, buffer: Uint8Array) => Effect.Effect<number, StorageError>
+  readonly size: Effect.Effect<number, StorageError>
+}
+
+/** `unknown`: it cannot be told from here (no permission, no such locks on this file system). */
+export type LockState = "held" | "free" | "unknown"
+
+export class JournalStorage extends Context.Service<
+  JournalStorage,
+  {
+    readonly join: (...parts: ReadonlyArray<string>) => string
+    /** Names in a folder, in no order; empty when there is no such folder. */
+    readonly list: (folder: string) => Effect.Effect<ReadonlyArray<string>, StorageError>
+    /** With its parents, mode 0700. */
+    readonly makeFolder: (folder: string) => Effect.Effect<void, StorageError>
+    /** The whole file, or `undefined` when there is none. */
+    readonly read: (path: string) => Effect.Effect<Uint8Array | undefined, StorageError>
+    /** By rename: a reader sees the old bytes or the new. With `sync` it survives a power cut, the name included. */
+    readonly replace: (path: string, bytes: Uint8Array, options: { readonly sync: boolean }) => Effect.Effect<void, StorageError>
+    /** Behind what is there, in one go; the file is made when there is none. */
+    readonly append: (path: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
+    readonly remove: (path: string) => Effect.Effect<void, StorageError>
+    readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
+    /** Fails with code `EEXIST` when the file is there: a segment is never reopened (J2.3). */
+    readonly openAppend: (path: string) => Effect.Effect<AppendFile, StorageError, Scope.Scope>
+    /** So that names made in it survive a power cut. */
+    readonly syncFolder: (folder: string) => Effect.Effect<void, StorageError>
+    /** Takes the lock until the scope closes; `false` when somebody else has it. */
+    readonly lock: (path: string) => Effect.Effect<boolean, StorageError, Scope.Scope>
+    /** Whether anybody has it (J8.3). `free` when there is no such file. */
+    readonly probe: (path: string) => Effect.Effect<LockState, StorageError>
+    /** Lower-case hexadecimal SHA-256. */
+    readonly sha256: (bytes: Uint8Array) => Effect.Effect<string>
+    /** As many bytes from a cryptographic source, in lower-case hexadecimal. */
+    readonly randomHex: (bytes: number) => Effect.Effect<string>
+    /** Who and where this process is (J2.2). `isLocal` answers whether locks on this folder's file system decide (J8.4). */
+    readonly host: { readonly name: string; readonly boot: string; readonly pid: number }
+    readonly isLocal: (folder: string) => Effect.Effect<boolean, StorageError>
+  }
+>()("@tracelet/core/JournalStorage") {}

@@ -1,0 +1,203 @@
+/**
+ * What flows through every pipeline: batches of points in columns, and between them, in the order of their writer, everything else.
+ * There is no variant for a single point. Each JSON kind of journal.md §5 has its Schema here; the bytes are `internal/records.ts`'s.
+ */
+import * as Schema from "effect/Schema"
+import { JsonObject, TextObject } from "./JsonObject.ts"
+import { Id, Name } from "./Name.ts"
+import { EndStatus, Run, WriterId } from "./Run.ts"
+import { SeriesContext } from "./SeriesContext.ts"
+import type { SeriesTable } from "./Series.ts"
+
+/** Seconds since the Unix epoch. */
+const Time = Schema.Finite
+
+const Step = Schema.Int
+
+const Digest = Schema.String.check(Schema.isPattern(/^sha256:[0-9a-f]{64}$/))
+
+/** How a run-started record names a backend: enough for another host to build it, without secrets. */
+export const BackendReference = Schema.Struct({ name: Id, plugin: Schema.String, version: Schema.String, config: JsonObject })
+export interface BackendReference extends Schema.Schema.Type<typeof BackendReference> {}
+
+export const RunStarted = Schema.TaggedStruct("RunStarted", {
+  time: Time,
+  run: Run,
+  backends: Schema.Array(BackendReference),
+  client: Schema.Struct({ language: Schema.String, version: Schema.String, tracelet: Schema.String }),
+  rank: Schema.optionalKey(Schema.Int),
+  parent: Schema.optionalKey(Id)
+})
+export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
+
+export const RunFinished = Schema.TaggedStruct("RunFinished", {
+  time: Time,
+  status: EndStatus,
+  exitCode: Schema.optionalKey(Schema.Int),
+  error: Schema.optionalKey(Schema.String)
+})
+export interface RunFinished extends Schema.Schema.Type<typeof RunFinished> {}
+
+export const Heartbeat = Schema.TaggedStruct("Heartbeat", { time: Time })
+export interface Heartbeat extends Schema.Schema.Type<typeof Heartbeat> {}
+
+export const Params = Schema.TaggedStruct("Params", { time: Time, params: JsonObject })
+export interface Params extends Schema.Schema.Type<typeof Params> {}
+
+export const Tags = Schema.TaggedStruct("Tags", { time: Time, tags: TextObject })
+export interface Tags extends Schema.Schema.Type<typeof Tags> {}
+
+export const Text = Schema.TaggedStruct("Text", {
+  time: Time,
+  name: Name,
+  context: SeriesContext,
+  step: Step,
+  text: Schema.String
+})
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+export const mediaKinds = [
+  "image",
+  "histogram",
+  "figure",
+  "audio",
+  "video",
+  "embedding",
+  "mesh",
+  "pr_curve",
+  "table"
+] as const
+
+export const Media = Schema.TaggedStruct("Media", {
+  time: Time,
+  name: Name,
+  context: SeriesContext,
+  step: Step,
+  kind: Schema.Literals(mediaKinds),
+  mediaType: Schema.String,
+  digest: Digest,
+  bytes: Schema.Int,
+  edges: Schema.optionalKey(Schema.Array(Schema.Finite)),
+  counts: Schema.optionalKey(Schema.Array(Schema.Finite))
+})
+export interface Media extends Schema.Schema.Type<typeof Media> {}
+
+export const Artifact = Schema.TaggedStruct("Artifact", {
+  time: Time,
+  name: Name,
+  type: Schema.String,
+  files: Schema.Array(Schema.Struct({ path: Schema.String, digest: Digest, bytes: Schema.Int })),
+  references: Schema.Array(Schema.String)
+})
+export interface Artifact extends Schema.Schema.Type<typeof Artifact> {}
+
+export const Console = Schema.TaggedStruct("Console", {
+  time: Time,
+  stream: Schema.Literals(["stdout", "stderr"]),
+  text: Schema.String
+})
+export interface Console extends Schema.Schema.Type<typeof Console> {}
+
+/** Commits what a derived journal holds up to here: how far it had read each of its inputs (J5.13). */
+export const Derived = Schema.TaggedStruct("Derived", {
+  processor: Schema.String,
+  version: Schema.String,
+  consumed: Schema.Record(WriterId, Schema.Struct({ position: Schema.Int, index: Schema.Int }))
+})
+export interface Derived extends Schema.Schema.Type<typeof Derived> {}
+
+/** Everything but points, as its writer gave it. */
+export const Payload = Schema.Union([
+  RunStarted,
+  RunFinished,
+  Heartbeat,
+  Params,
+  Tags,
+  Text,
+  Media,
+  Artifact,
+  Console,
+  Derived
+])
+export type Payload = typeof Payload.Type
+
+/**
+ * `count` points of one writer in the order logged, in columns of that length. `(positions[i], indices[i])` with the writer is the identity
+ * of point i (J3.5). The columns may be views on a larger buffer; who keeps them copies them.
+ */
+export interface PointBatch {
+  readonly _tag: "PointBatch"
+  readonly count: number
+  /** Number of each point's series, to be looked up in `table`. */
+  readonly series: Uint32Array
+  /** Whole numbers within ±(2^53 − 1). */
+  readonly steps: Float64Array
+  readonly values: Float64Array
+  /** Seconds since the Unix epoch. */
+  readonly times: Float64Array
+  readonly positions: Float64Array
+  readonly indices: Uint16Array
+  readonly table: SeriesTable
+}
+
+/** An event that is not a batch of points, with the position of its record. */
+export type Single = Payload & { readonly position: number }
+
+export type RunEvent = PointBatch | Single
+
+/** The kinds a route can choose between and a backend can declare. */
+export const kinds = ["points", "params", "tags", "text", "media", "artifacts", "console"] as const
+export type Kind = (typeof kinds)[number]
+
+const kindByTag: { readonly [Tag in RunEvent["_tag"]]: Kind | undefined } = {
+  PointBatch: "points",
+  Params: "params",
+  Tags: "tags",
+  Text: "text",
+  Media: "media",
+  Artifact: "artifacts",
+  Console: "console",
+  RunStarted: undefined,
+  RunFinished: undefined,
+  Heartbeat: undefined,
+  Derived: undefined
+}
+
+/** The kind of an event, or `undefined` for those that carry no data of the user's and reach backends by `open` and `close`. */
+export const kindOf = (event: RunEvent): Kind | undefined => kindByTag[event._tag]
+
+/** How many events it counts for: each point is one; what has no kind is none (J7.8). */
+export const countOf = (event: RunEvent): number =>
+  event._tag === "PointBatch" ? event.count : kindOf(event) === undefined ? 0 : 1
+
+/** Points `from` (inclusive) to `to` (exclusive) of a batch, as views. */
+export const slice = (batch: PointBatch, from: number, to: number): PointBatch => ({
+  _tag: "PointBatch",
+  count: Math.min(to, batch.count) - from,
+  series: batch.series.subarray(from, to),
+  steps: batch.steps.subarray(from, to),
+  values: batch.values.subarray(from, to),
+  times: batch.times.subarray(from, to),
+  positions: batch.positions.subarray(from, to),
+  indices: batch.indices.subarray(from, to),
+  table: batch.table
+})
+
+/** The points of a batch for which `keep` holds, in order; the batch itself when it holds for all. */
+export const select = (batch: PointBatch, keep: (index: number) => boolean): PointBatch => {
+  const kept: Array<number> = []
+  for (let i = 0; i < batch.count; i++) if (keep(i)) kept.push(i)
+  if (kept.length === batch.count) return batch
+  const pick = (column: Float64Array) => Float64Array.from(kept, (i) => column[i] ?? NaN)
+  return {
+    _tag: "PointBatch",
+    count: kept.length,
+    series: Uint32Array.from(kept, (i) => batch.series[i] ?? 0),
+    steps: pick(batch.steps),
+    values: pick(batch.values),
+    times: pick(batch.times),
+    positions: pick(batch.positions),
+    indices: Uint16Array.from(kept, (i) => batch.indices[i] ?? 0),
+    table: batch.table
+  }
+}
