@@ -3,23 +3,26 @@
  * whether a process lives. `@tracelet/platform-node` provides it; `layerMemory` is for tests and for runs that need no disk.
  *
  * Paths are made with `join`, and every path given to a method was made with it, so that a platform decides what they look like.
+ *
+ * A name that ends in `.lock` is for `lock`, `probe` and `remove` only; the other methods refuse it, since a process that opens and
+ * closes its own lock file loses the lock (J8.2). Files are made only in folders that are there.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { makeMemory } from "./internal/memoryStorage.ts"
+import { StorageError } from "./internal/storageError.ts"
 
-/** An operation of the platform failed. `code` is the platform's own (`ENOSPC`, `EACCES`), or `""`. */
-export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
-  operation: Schema.String,
-  path: Schema.String,
-  code: Schema.String,
-  message: Schema.String
-}) {}
+export { StorageError }
 
 /** A file open for appending by one process. */
 export interface AppendFile {
-  /** All of the vectors, in order, behind what is there. A short write is carried on; a failed one leaves a torn tail. */
+  /**
+   * All of the vectors, in order, behind what earlier calls that succeeded have written: the file keeps that offset itself. A short
+   * write is carried on. A call that fails may have written a part; the next one starts at the same offset, so that trying the
+   * same bytes again is harmless.
+   */
   readonly append: (vectors: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
   /** Returns when what was appended survives a power cut. */
   readonly sync: Effect.Effect<void, StorageError>
@@ -46,16 +49,21 @@ export class JournalStorage extends Context.Service<
     /** The whole file, or `undefined` when there is none. */
     readonly read: (path: string) => Effect.Effect<Uint8Array | undefined, StorageError>
     /** By rename: a reader sees the old bytes or the new. With `sync` it survives a power cut, the name included. */
-    readonly replace: (path: string, bytes: Uint8Array, options: { readonly sync: boolean }) => Effect.Effect<void, StorageError>
+    readonly replace: (
+      path: string,
+      bytes: Uint8Array,
+      options: { readonly sync: boolean }
+    ) => Effect.Effect<void, StorageError>
     /** Behind what is there, in one go; the file is made when there is none. */
     readonly append: (path: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
+    /** A file that is not there is removed already. Whoever has it open reads on. */
     readonly remove: (path: string) => Effect.Effect<void, StorageError>
     readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
     /** Fails with code `EEXIST` when the file is there: a segment is never reopened (J2.3). */
     readonly openAppend: (path: string) => Effect.Effect<AppendFile, StorageError, Scope.Scope>
     /** So that names made in it survive a power cut. */
     readonly syncFolder: (folder: string) => Effect.Effect<void, StorageError>
-    /** Takes the lock until the scope closes; `false` when somebody else has it. */
+    /** Takes the lock until the scope closes, making the file when there is none; `false` when somebody has it, this process included. */
     readonly lock: (path: string) => Effect.Effect<boolean, StorageError, Scope.Scope>
     /** Whether anybody has it (J8.3). `free` when there is no such file. */
     readonly probe: (path: string) => Effect.Effect<LockState, StorageError>
@@ -68,3 +76,6 @@ export class JournalStorage extends Context.Service<
     readonly isLocal: (folder: string) => Effect.Effect<boolean, StorageError>
   }
 >()("@tracelet/core/JournalStorage") {}
+
+/** Nothing outlives the layer, and nobody outside it sees its locks: each build is a storage of its own. */
+export const layerMemory: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () => makeMemory().storage)

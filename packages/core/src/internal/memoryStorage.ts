@@ -1,0 +1,162 @@
+/**
+ * `JournalStorage` in a `Map`: for tests, and for runs that need no disk. It refuses what a disk refuses (a file in a folder that is not
+ * there, a segment that exists), so that what passes here passes there. `makeMemory` hands out the bytes, for tests that mutilate them.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { JournalStorage } from "../JournalStorage.ts"
+import { StorageError } from "./storageError.ts"
+
+/** The part of WebCrypto that is used here: core has the types of no platform. */
+declare const crypto: {
+  readonly subtle: { readonly digest: (algorithm: "SHA-256", bytes: Uint8Array) => Promise<ArrayBuffer> }
+  readonly getRandomValues: (bytes: Uint8Array) => Uint8Array
+}
+
+export interface Memory {
+  readonly storage: Context.Service.Shape<typeof JournalStorage>
+  /** By path. What is set here is what the storage reads next. */
+  readonly files: Map<string, Uint8Array>
+  /** Paths of the locks that are held. A path that a test adds is held by "another process". */
+  readonly locks: Set<string>
+}
+
+export interface MemoryOptions {
+  readonly host?: { readonly name: string; readonly boot: string; readonly pid: number }
+  /** What `isLocal` answers; true when it is left out. */
+  readonly isLocal?: boolean
+}
+
+export const makeMemory = (options: MemoryOptions = {}): Memory => {
+  const files = new Map<string, Uint8Array>()
+  const folders = new Set<string>()
+  const locks = new Set<string>()
+  // How much of a buffer of our own is written: only behind that may a file grow in place. A test's bytes are never written to.
+  const used = new WeakMap<ArrayBufferLike, number>()
+
+  const checkParent = (operation: string, path: string) => {
+    const folder = parent(path)
+    if (folder !== "" && !folders.has(folder)) throw failure(operation, path, "ENOENT", "no such folder")
+  }
+
+  const extend = (path: string, vectors: ReadonlyArray<Uint8Array>) => {
+    const old = files.get(path) ?? new Uint8Array(0)
+    const length = vectors.reduce((sum, vector) => sum + vector.length, old.length)
+    const inPlace = old.byteOffset === 0 && used.get(old.buffer) === old.length && length <= old.buffer.byteLength
+    const bytes = inPlace ? new Uint8Array(old.buffer) : new Uint8Array(Math.max(64, 2 * length))
+    if (!inPlace) bytes.set(old)
+    let end = old.length
+    for (const vector of vectors) {
+      bytes.set(vector, end)
+      end += vector.length
+    }
+    used.set(bytes.buffer, length)
+    files.set(path, bytes.subarray(0, length))
+  }
+
+  const storage: Memory["storage"] = {
+    join: (...parts) => parts.filter((part) => part !== "").join("/"),
+    list: (folder) =>
+      Effect.sync(() => {
+        const names = new Set<string>()
+        for (const path of [...files.keys(), ...folders]) {
+          if (path.startsWith(`${folder}/`)) names.add(path.slice(folder.length + 1).split("/", 1)[0] ?? "")
+        }
+        return [...names]
+      }),
+    makeFolder: (folder) =>
+      attempt(() => {
+        for (let path = folder; path !== ""; path = parent(path)) {
+          if (files.has(path)) throw failure("make the folder", folder, "EEXIST", `${path} is a file`)
+          folders.add(path)
+        }
+      }),
+    read: (path) => attempt(() => (refuseLock("read", path), files.get(path)?.slice())),
+    replace: (path, bytes) =>
+      attempt(() => {
+        refuseLock("replace", path)
+        checkParent("replace", path)
+        files.set(path, bytes.slice())
+      }),
+    append: (path, bytes) =>
+      attempt(() => {
+        refuseLock("append to", path)
+        checkParent("append to", path)
+        extend(path, [bytes])
+      }),
+    remove: (path) => Effect.sync(() => void files.delete(path)),
+    openRead: (path) =>
+      attempt(() => {
+        refuseLock("open", path)
+        let seen = files.get(path)
+        if (seen === undefined) throw failure("open", path, "ENOENT", "no such file")
+        // A file that was removed stays readable for whoever has it open.
+        const now = () => (seen = files.get(path) ?? seen ?? new Uint8Array(0))
+        return {
+          readInto: (offset: number, buffer: Uint8Array) =>
+            Effect.sync(() => {
+              const part = now().subarray(offset, offset + buffer.length)
+              buffer.set(part)
+              return part.length
+            }),
+          size: Effect.sync(() => now().length)
+        }
+      }),
+    openAppend: (path) =>
+      attempt(() => {
+        refuseLock("create", path)
+        checkParent("create", path)
+        if (files.has(path)) throw failure("create", path, "EEXIST", "it is there already")
+        files.set(path, new Uint8Array(0))
+        return {
+          append: (vectors: ReadonlyArray<Uint8Array>) => Effect.sync(() => files.has(path) && extend(path, vectors)),
+          sync: Effect.void
+        }
+      }),
+    syncFolder: (folder) =>
+      attempt(() => {
+        if (!folders.has(folder)) throw failure("sync the folder", folder, "ENOENT", "no such folder")
+      }),
+    lock: (path) =>
+      Effect.acquireRelease(
+        attempt(() => {
+          checkParent("lock", path)
+          if (locks.has(path)) return false
+          if (!files.has(path)) files.set(path, new Uint8Array(0))
+          locks.add(path)
+          return true
+        }),
+        (taken) => Effect.sync(() => taken && locks.delete(path))
+      ),
+    probe: (path) => Effect.sync(() => (locks.has(path) ? "held" : "free")),
+    sha256: (bytes) =>
+      Effect.map(
+        Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
+        (digest) => hex(new Uint8Array(digest))
+      ),
+    randomHex: (bytes) => Effect.sync(() => hex(crypto.getRandomValues(new Uint8Array(bytes)))),
+    host: options.host ?? { name: "memory", boot: "", pid: 0 },
+    isLocal: () => Effect.succeed(options.isLocal ?? true)
+  }
+  return { storage, files, locks }
+}
+
+const parent = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")))
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+
+const failure = (operation: string, path: string, code: string, reason: string): StorageError =>
+  new StorageError({ operation, path, code, message: `could not ${operation} ${path}: ${reason} (${code})` })
+
+const refuseLock = (operation: string, path: string) => {
+  if (path.endsWith(".lock")) throw failure(operation, path, "EPERM", "lock files are for lock and probe only")
+}
+
+const attempt = <A>(evaluate: () => A): Effect.Effect<A, StorageError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(evaluate())
+    } catch (error) {
+      return error instanceof StorageError ? Effect.fail(error) : Effect.die(error)
+    }
+  })
