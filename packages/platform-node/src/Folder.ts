@@ -1,0 +1,48 @@
+/**
+ * The `.tracelet` folder: where it is (journal.md J1.3), and how it is made (J1.4).
+ */
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Effect from "effect/Effect"
+import { mkdirSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve as resolvePath } from "node:path"
+import { attempt } from "./internal/failure.ts"
+
+const name = ".tracelet"
+
+/**
+ * The folder's absolute path; it need not be there. `TRACELET_DIR` (from `cwd`, when relative); else the nearest `.tracelet` upwards; else
+ * beside the nearest `.git`, a folder or the file of a worktree; else in `cwd`. Ask once per process: the answer changes as folders come.
+ */
+export const resolve = (cwd: string, env: { readonly [key: string]: string | undefined }): Effect.Effect<string> =>
+  Effect.sync(() => {
+    const given = env["TRACELET_DIR"]
+    if (given !== undefined && given !== "") return resolvePath(cwd, given)
+    const folders = upwards(resolvePath(cwd))
+    const home =
+      folders.find((folder) => stat(join(folder, name))?.isDirectory() === true) ??
+      folders.find((folder) => stat(join(folder, ".git")) !== undefined) ??
+      resolvePath(cwd)
+    return join(home, name)
+  })
+
+/** Makes the folder, with mode 0700 and a `.gitignore` of `*`. A folder that is there is left as it is. */
+export const prepare = (folder: string): Effect.Effect<void, StorageError> =>
+  attempt("make the folder", folder, () => {
+    const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined
+    if (isNew) writeFileSync(join(folder, ".gitignore"), "*\n", { mode: 0o600 })
+  })
+
+/** `folder` and everything above it, nearest first. */
+const upwards = (folder: string): ReadonlyArray<string> => {
+  const above = dirname(folder)
+  return above === folder ? [folder] : [folder, ...upwards(above)]
+}
+
+/** `undefined` for what is not there or may not be looked at. */
+const stat = (path: string) => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}

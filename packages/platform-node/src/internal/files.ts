@@ -1,0 +1,157 @@
+/**
+ * The files of `NodeJournalStorage`. What is small is done synchronously (an append of 64 KiB takes 7 µs so, 35 µs through the thread
+ * pool); what waits for the disk, or would hold the event loop for more than a millisecond, is not.
+ */
+import type { AppendFile, ReadFile, StorageError } from "@tracelet/core/JournalStorage"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  fsync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writevSync
+} from "node:fs"
+import { dirname } from "node:path"
+import { attempt, codeOf, failure } from "./failure.ts"
+
+/** IOV_MAX of Linux and macOS. Beyond it libuv makes several calls, and loses bytes when one of them comes back short. */
+const vectorsMax = 1_024
+
+/** Open for appending, from an offset of its own. */
+export const openAppend = (path: string): Effect.Effect<AppendFile, StorageError, Scope.Scope> =>
+  Effect.map(openFile("create", path, "wx"), (file) => {
+    let offset = 0
+    return {
+      append: (vectors) =>
+        attempt("append to", path, () => {
+          offset = writeAll(file.descriptor, vectors, offset)
+        }),
+      sync: file.wait("sync", fdatasync)
+    }
+  })
+
+export const openRead = (path: string): Effect.Effect<ReadFile, StorageError, Scope.Scope> =>
+  Effect.map(openFile("open", path, "r"), ({ descriptor }) => ({
+    readInto: (offset, buffer) =>
+      attempt("read", path, () => {
+        let done = 0
+        while (done < buffer.length) {
+          const count = readSync(descriptor, buffer, done, buffer.length - done, offset + done)
+          if (count === 0) break
+          done += count
+        }
+        return done
+      }),
+    size: attempt("read the size of", path, () => fstatSync(descriptor).size)
+  }))
+
+export const read = (path: string): Effect.Effect<Uint8Array | undefined, StorageError> =>
+  attempt("read", path, () => orUndefined("ENOENT", () => readFileSync(path)))
+
+export const append = (path: string, bytes: Uint8Array): Effect.Effect<void, StorageError> =>
+  attempt("append to", path, () => {
+    const descriptor = openSync(path, "a", 0o600)
+    try {
+      writeAll(descriptor, [bytes])
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+
+export const remove = (path: string): Effect.Effect<void, StorageError> =>
+  attempt("remove", path, () => orUndefined("ENOENT", () => unlinkSync(path)))
+
+export const replace = (path: string, bytes: Uint8Array, sync: boolean): Effect.Effect<void, StorageError> => {
+  const temporary = `${path}.${randomBytes(8).toString("hex")}.tmp`
+  const write = Effect.scoped(
+    Effect.flatMap(openFile("create", temporary, "wx"), (file) =>
+      Effect.andThen(
+        attempt("write", temporary, () => writeAll(file.descriptor, [bytes], 0)),
+        sync ? file.wait("sync", fsync) : Effect.void
+      )
+    )
+  )
+  return write.pipe(
+    Effect.andThen(attempt("replace", path, () => renameSync(temporary, path))),
+    Effect.onError(() => Effect.ignore(remove(temporary))),
+    Effect.andThen(sync ? syncFolder(dirname(path)) : Effect.void)
+  )
+}
+
+export const syncFolder = (folder: string): Effect.Effect<void, StorageError> =>
+  Effect.scoped(
+    Effect.flatMap(openFile("sync the folder", folder, "r"), (file) => file.wait("sync the folder", fsync))
+  ).pipe(
+    // Some network file systems have no such call; the names there are the server's affair.
+    Effect.catchIf(
+      (error) => error.code === "EINVAL" || error.code === "ENOTSUP",
+      () => Effect.void
+    )
+  )
+
+interface OpenFile {
+  readonly descriptor: number
+  /** Runs in the thread pool. A caller that is interrupted goes on at once; the descriptor is closed when the call is over. */
+  readonly wait: (operation: string, call: Call) => Effect.Effect<void, StorageError>
+}
+
+type Call = (descriptor: number, done: (error: Error | null) => void) => void
+
+const openFile = (operation: string, path: string, flags: string): Effect.Effect<OpenFile, StorageError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      attempt(operation, path, () => ({ descriptor: openSync(path, flags, 0o600), calls: 0, isOver: false })),
+      (file) =>
+        Effect.sync(() => {
+          file.isOver = true
+          if (file.calls === 0) closeSync(file.descriptor)
+        })
+    ),
+    (file) => ({
+      descriptor: file.descriptor,
+      wait: (doing, call) =>
+        Effect.callback<void, StorageError>((resume) => {
+          file.calls++
+          call(file.descriptor, (error) => {
+            file.calls--
+            if (file.isOver && file.calls === 0) closeSync(file.descriptor)
+            resume(error === null ? Effect.void : Effect.fail(failure(doing, path, error)))
+          })
+        })
+    })
+  )
+
+/** Writes at `offset`, or behind the end where there is none, and returns the offset behind what it wrote. Short writes are carried on. */
+const writeAll = (descriptor: number, vectors: ReadonlyArray<Uint8Array>, offset?: number): number => {
+  let end = offset ?? 0
+  let rest = vectors.filter((vector) => vector.length > 0)
+  while (rest.length > 0) {
+    let count = writevSync(descriptor, rest.slice(0, vectorsMax), offset === undefined ? undefined : end)
+    end += count
+    let whole = 0
+    for (let next = rest[whole]; next !== undefined && next.length <= count; next = rest[whole]) {
+      count -= next.length
+      whole++
+    }
+    rest = rest.slice(whole)
+    const torn = rest[0]
+    if (torn !== undefined && count > 0) rest[0] = torn.subarray(count)
+  }
+  return end
+}
+
+const orUndefined = <A>(code: string, evaluate: () => A): A | undefined => {
+  try {
+    return evaluate()
+  } catch (cause) {
+    if (codeOf(cause) === code) return undefined
+    throw cause
+  }
+}
