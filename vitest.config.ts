@@ -14,6 +14,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     passWithNoTests: true,
+    coverage: { include: ["packages/*/src/**"], reporter: ["text-summary", "html"] },
     projects: [
       ...readdirSync("packages")
         .filter((name) => existsSync(`packages/${name}/package.json`))

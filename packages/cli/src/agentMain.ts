@@ -1,0 +1,2 @@
+/** Placeholder until the agent is here. */
+console.log("tracelet agent")

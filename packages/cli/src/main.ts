@@ -1,0 +1,2 @@
+/** Placeholder until the command is here. */
+console.log("tracelet")

@@ -1,0 +1,31 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { runGraph, type Step } from "./graph.ts"
+
+const ok = (name: string, ...after: ReadonlyArray<string>): Step => ({ name, command: "exit 0", after })
+const bad = (name: string): Step => ({ name, command: "echo what went wrong; exit 3" })
+
+describe("runGraph", () => {
+  let shown: Array<string> = []
+  beforeEach(() => {
+    shown = []
+    vi.spyOn(console, "log").mockImplementation((line: string) => void shown.push(line))
+  })
+  afterEach(() => vi.restoreAllMocks())
+
+  it("runs a step after those it follows, wherever it stands in the list", async () => {
+    await runGraph([ok("last", "middle"), ok("middle", "first"), ok("first")], "stop")
+    expect(shown.map((line) => /first|middle|last/.exec(line)?.[0])).toEqual(["first", "middle", "last"])
+  })
+
+  it("stops at a failure and shows its output and the line to run again", async () => {
+    const outcomes = await runGraph([bad("a"), ok("b", "a"), ok("c", "b")], "stop")
+    expect(Object.fromEntries(outcomes)).toEqual({ a: "failed", b: "not run", c: "not run" })
+    expect(shown.join("\n")).toContain("what went wrong")
+    expect(shown.join("\n")).toContain("To run it again: npx echo what went wrong; exit 3")
+  })
+
+  it("goes on with what does not follow the failed step, when asked to", async () => {
+    const outcomes = await runGraph([bad("a"), ok("b", "a"), ok("c"), ok("d", "c")], "go on")
+    expect(Object.fromEntries(outcomes)).toEqual({ a: "failed", b: "not run", c: "passed", d: "passed" })
+  })
+})

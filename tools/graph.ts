@@ -1,0 +1,67 @@
+/** Runs shell steps in their order, two at a time, and shows each one's time or its output. */
+import { root } from "./setup/packages.mjs"
+import { StepError, run, showDuration } from "./setup/steps.mjs"
+
+export interface Step {
+  readonly name: string
+  /** A line for the shell, run in the root of the repository; it is also what a person runs again. */
+  readonly command: string
+  /** Names of the steps that have to be through before: something they write is read here. */
+  readonly after?: ReadonlyArray<string>
+}
+
+export type Outcome = "passed" | "failed" | "not run"
+
+/** The line for a person, whose own shell knows neither the tools of this clone nor its Node. */
+const again = (command: string) => (command.startsWith("cd ") ? command : `npx ${command}`)
+
+/** Two, since a laptop or a CI machine has that many cores free; more of them only slow each other down. */
+const parallel = 2
+
+/**
+ * Steps start in the order of the list as soon as those they follow are through. After a failure, `stop` starts no other
+ * step; `go on` runs all that do not follow the failed one.
+ */
+export const runGraph = async (
+  steps: ReadonlyArray<Step>,
+  onFailure: "stop" | "go on"
+): Promise<ReadonlyMap<string, Outcome>> => {
+  const outcomes = new Map<string, Outcome>()
+  const running = new Map<string, Promise<void>>()
+  const stop = new AbortController()
+
+  const start = async (step: Step) => {
+    const started = Date.now()
+    const took = () => showDuration(Date.now() - started)
+    try {
+      await run(step.command, [], { cwd: root, shell: true })
+      outcomes.set(step.name, "passed")
+      console.log(`  ✓ ${step.name} … ${took()}`)
+    } catch (error) {
+      if (!(error instanceof StepError)) throw error
+      outcomes.set(step.name, "failed")
+      if (onFailure === "stop") stop.abort()
+      console.log(`\n  ✗ ${step.name} … ${took()}\n${error.output}\n  To run it again: ${again(step.command)}\n`)
+    }
+    running.delete(step.name)
+  }
+
+  const isReady = ({ after = [], name }: Step) =>
+    !outcomes.has(name) && !running.has(name) && after.every((before) => outcomes.get(before) === "passed")
+
+  const startWhatFits = () => {
+    while (!stop.signal.aborted && running.size < parallel) {
+      const next = steps.find(isReady)
+      if (next === undefined) break
+      running.set(next.name, start(next))
+    }
+    return running.size
+  }
+
+  while (startWhatFits() > 0) {
+    // oxlint-disable-next-line no-await-in-loop -- a free place is what the next turn waits for
+    await Promise.race(running.values())
+  }
+  for (const { name } of steps) if (!outcomes.has(name)) outcomes.set(name, "not run")
+  return outcomes
+}

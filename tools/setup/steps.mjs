@@ -1,0 +1,133 @@
+/**
+ * Steps of a long command, shown while they run: one live line on a terminal, plain lines elsewhere (CI logs, pipes).
+ * Plain JavaScript for Node 18, since it runs before the packages, and so before the pinned Node, are there.
+ */
+import { spawn } from "node:child_process"
+import process from "node:process"
+
+/** Kept of a child's output, in lines: enough for a stack trace, too little to bury the message. */
+const tailLines = 40
+/** Without a terminal a silent step says every so often that it is alive. */
+const plainReportMs = 20_000
+const liveReportMs = 250
+
+/** A step that failed in a way a person can act on. */
+export class StepError extends Error {
+  /** @param {string} message @param {{ output?: string, again?: string }} [details] */
+  constructor(message, details = {}) {
+    super(message)
+    this.output = details.output ?? ""
+    this.again = details.again ?? ""
+  }
+}
+
+/** @param {number} ms */
+export const showDuration = (ms) =>
+  ms < 9_950
+    ? `${(ms / 1000).toFixed(1)} s`
+    : ms < 120_000
+      ? `${Math.round(ms / 1000)} s`
+      : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+
+/** @param {string} text */
+const clip = (text) => {
+  const width = (process.stdout.columns ?? 80) - 1
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text
+}
+
+/**
+ * @typedef {(detail: string) => void} Report what a step is doing now
+ * @param {ReadonlyArray<string>} plan the names of all steps, in order
+ */
+export const makeSteps = (plan) => {
+  const isLive = process.stdout.isTTY
+
+  /**
+   * Runs the step of that name. The text it resolves with is shown behind its time.
+   * @param {string} name
+   * @param {(report: Report) => Promise<string | undefined>} run
+   */
+  const step = async (name, run) => {
+    const label = `[${plan.indexOf(name) + 1}/${plan.length}] ${name}`
+    const started = Date.now()
+    let detail = ""
+    let isAnnounced = false
+    const progress = () => {
+      const text = `${label} … ${showDuration(Date.now() - started)}${detail === "" ? "" : `  ${detail}`}`
+      if (isLive) process.stdout.write(`\r\u001B[2K${clip(text)}`)
+      else console.log(isAnnounced ? text : `${label} …`)
+      isAnnounced = true
+    }
+    /** @param {string} text */
+    const finish = (text) => {
+      clearInterval(timer)
+      clearTimeout(first)
+      console.log(`${isLive ? "\r\u001B[2K" : ""}${label} … ${showDuration(Date.now() - started)}${text}`)
+    }
+    const timer = setInterval(progress, isLive ? liveReportMs : plainReportMs)
+    const first = setTimeout(progress, isLive ? 0 : 1000)
+    try {
+      const note = await run((text) => (detail = text.trim()))
+      finish(note === undefined ? "" : `  ${note}`)
+    } catch (error) {
+      finish("  failed")
+      throw error
+    }
+  }
+  return { step }
+}
+
+/**
+ * Runs a program without standard input and resolves with what it wrote to standard output. Each line it writes,
+ * wherever to, is reported. Fails with a `StepError` that holds the tail of its output.
+ * @param {string} program
+ * @param {ReadonlyArray<string>} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, report?: Report, again?: string, shell?: boolean }} [options]
+ * @returns {Promise<string>}
+ */
+export const run = (program, args, options = {}) =>
+  new Promise((resolve, reject) => {
+    const again = options.again ?? [program, ...args].join(" ")
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      shell: options.shell ?? false,
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let stdout = ""
+    /** @type {Array<string>} */
+    let lines = []
+    /** @param {string} chunk */
+    const take = (chunk) => {
+      const fresh = chunk.split(/[\r\n]+/).filter((line) => line.trim() !== "")
+      lines = [...lines, ...fresh].slice(-tailLines)
+      const last = fresh.at(-1)
+      if (last !== undefined) options.report?.(last)
+    }
+    child.stdout.setEncoding("utf8").on("data", (/** @type {string} */ chunk) => {
+      stdout += chunk
+      take(chunk)
+    })
+    child.stderr.setEncoding("utf8").on("data", take)
+    child.on("error", (error) => reject(new StepError(`${program} did not start: ${error.message}`, { again })))
+    child.on("close", (code, signal) => {
+      if (code === 0) return resolve(stdout)
+      const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
+      return reject(new StepError(`${program} ${how}`, { output: lines.join("\n"), again }))
+    })
+  })
+
+/**
+ * Runs `main`; a failure is shown with the tail of the output and the line to run again, and the exit code is 1.
+ * @param {() => Promise<void>} main
+ */
+export const runMain = async (main) => {
+  try {
+    await main()
+  } catch (error) {
+    process.exitCode = 1
+    if (!(error instanceof StepError)) throw error
+    console.error([error.output, `\n${error.message}`].filter((text) => text !== "").join("\n"))
+    if (error.again !== "") console.error(`To run it again: ${error.again}`)
+  }
+}

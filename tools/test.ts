@@ -1,0 +1,74 @@
+/**
+ * `npm test`, the full run: sets everything up, checks everything, goes on after a failure, and ends with one line that
+ * counts the tests of all languages. A step that is no test runner counts as one test.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { writeBundles } from "./bundle.ts"
+import { checks, reportsIn, slowChecks } from "./checks.ts"
+import * as Counts from "./counts.ts"
+import { runGraph, type Outcome } from "./graph.ts"
+import * as names from "./setup/commands.mjs"
+import { installTestTools, installTorch } from "./setup/python.ts"
+import { makeSteps, runMain } from "./setup/steps.mjs"
+
+const fullRun = async (): Promise<Counts.Counts> => {
+  const { step } = makeSteps(names.commands["test"] ?? [])
+  let missingTorch: string | undefined
+  await step(names.pythonTools, installTestTools)
+  await step(names.torch, async (report) => {
+    const { missing, note } = await installTorch(report)
+    missingTorch = missing
+    return note
+  })
+  await step(names.bundle, writeBundles)
+
+  const folder = mkdtempSync(join(tmpdir(), "tracelet-test-"))
+  const reports = reportsIn(folder)
+  const steps = [...checks(reports), ...slowChecks(reports, missingTorch === undefined)]
+  const countsOf = (name: string, outcome: Outcome): Counts.Counts => {
+    if (outcome === "not run") return Counts.oneFailed
+    const hasPassed = outcome === "passed"
+    switch (name) {
+      case "tests":
+        return Counts.ofRunner(Counts.fromVitest, reports.vitest, hasPassed)
+      case "Python tests":
+        return Counts.ofRunner(Counts.fromJunit, reports.pytest, hasPassed)
+      case "Python tests with PyTorch":
+        return Counts.ofRunner(Counts.fromJunit, reports.pytestTorch, hasPassed)
+      default:
+        return hasPassed ? Counts.onePassed : Counts.oneFailed
+    }
+  }
+  try {
+    let total = Counts.none
+    await step(names.checksAndTests, async () => {
+      const outcomes = await runGraph(steps, "go on")
+      const rows = [...outcomes].map(([name, outcome]) => ({ name, outcome, counts: countsOf(name, outcome) }))
+      console.log()
+      for (const { counts, name, outcome } of rows) {
+        console.log(`  ${name.padEnd(26)} ${outcome === "not run" ? "not run" : Counts.show(counts)}`)
+      }
+      if (missingTorch !== undefined) console.log(`  Python tests with PyTorch  skipped: ${missingTorch}`)
+      total = Counts.sum([
+        ...rows.map(({ counts }) => counts),
+        missingTorch === undefined ? Counts.none : Counts.oneSkipped
+      ])
+      return undefined
+    })
+    return total
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+await runMain(async () => {
+  let total: Counts.Counts = Counts.oneFailed
+  try {
+    total = await fullRun()
+  } finally {
+    if (total.failed > 0) process.exitCode = 1
+    console.log(Counts.show(total))
+  }
+})
