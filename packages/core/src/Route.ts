@@ -24,4 +24,7 @@ export const kinds = (...wanted: readonly [Kind, ...ReadonlyArray<Kind>]): Route
 }
 
 /** What `accepts` says. The name is pinned in its place: give a changed function a new one. */
-export const named = (name: string, accepts: (event: RunEvent) => boolean): Route => ({ pinned: { function: name }, accepts })
+export const named = (name: string, accepts: (event: RunEvent) => boolean): Route => ({
+  pinned: { function: name },
+  accepts
+})

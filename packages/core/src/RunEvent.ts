@@ -17,7 +17,12 @@ const Step = Schema.Int
 const Digest = Schema.String.check(Schema.isPattern(/^sha256:[0-9a-f]{64}$/))
 
 /** How a run-started record names a backend: enough for another host to build it, without secrets. */
-export const BackendReference = Schema.Struct({ name: Id, plugin: Schema.String, version: Schema.String, config: JsonObject })
+export const BackendReference = Schema.Struct({
+  name: Id,
+  plugin: Schema.String,
+  version: Schema.String,
+  config: JsonObject
+})
 export interface BackendReference extends Schema.Schema.Type<typeof BackendReference> {}
 
 export const RunStarted = Schema.TaggedStruct("RunStarted", {

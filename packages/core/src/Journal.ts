@@ -1,0 +1,103 @@
+/**
+ * The journals of a folder: what one process writes, and what anybody reads. How durable it is shows in the wiring: `layerFile` on a
+ * platform's storage, `layerMemory` for tests and for runs that may be forgotten.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { JournalStorage, layerMemory as storageInMemory, type StorageError } from "./JournalStorage.ts"
+import { idPattern } from "./Name.ts"
+import { RunId, WriterId } from "./Run.ts"
+import { RunJournal } from "./RunJournal.ts"
+import { encodeText } from "./internal/bytes.ts"
+import { JournalWriter } from "./internal/journalWriter.ts"
+import type { Role } from "./internal/segment.ts"
+import { Chunk } from "./internal/writerTail.ts"
+
+export type { JournalWriter, OnFull } from "./internal/journalWriter.ts"
+export type { StorageError as JournalError } from "./JournalStorage.ts"
+
+/** Bytes that may wait in a writer's buffer before `log` blocks, fails or drops. */
+export const bufferBytesDefault = 4 * 1024 * 1024
+
+export interface WriterOptions {
+  readonly run: RunId
+  readonly role: Role
+  /** The writer an observer or a child belongs to. */
+  readonly of?: string
+  readonly bufferBytes?: number
+}
+
+export class Journal extends Context.Service<
+  Journal,
+  {
+    /** Absolute path of the folder, or a name for one in memory. */
+    readonly folder: string
+    /** True when nothing outlives the process. */
+    readonly isInMemory: boolean
+    readonly storage: JournalStorage["Service"]
+    /** Ids of the runs in the folder, in no order. */
+    readonly runs: Effect.Effect<ReadonlyArray<RunId>, StorageError>
+    /** 32 hexadecimal digits that no run has. */
+    readonly newRunId: Effect.Effect<RunId>
+    /** A run to be read or delivered; it need not exist (yet). */
+    readonly open: (run: RunId) => Effect.Effect<RunJournal, never, Scope.Scope>
+    /** A writer of this process. It is alive until the scope closes; what it holds is committed then. */
+    readonly write: (options: WriterOptions) => Effect.Effect<JournalWriter, StorageError, Scope.Scope>
+  }
+>()("@tracelet/core/Journal") {}
+
+const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
+  const storage = yield* JournalStorage
+  const shared = { storage, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
+  const runFolder = (run: string) => storage.join(folder, "runs", run)
+  const keepOutOfGit = Effect.gen(function* () {
+    const path = storage.join(folder, ".gitignore")
+    if ((yield* storage.read(path)) === undefined) yield* storage.replace(path, encodeText("*\n"), { sync: false })
+  })
+  const write = Effect.fnUntraced(function* ({ run, role, of, bufferBytes }: WriterOptions) {
+    const id = WriterId.make(yield* storage.randomHex(8))
+    const journal = storage.join(runFolder(run), "journal")
+    yield* storage.makeFolder(journal)
+    yield* keepOutOfGit
+    yield* storage.lock(storage.join(journal, `${id}.lock`))
+    const { name: host, boot, pid } = storage.host
+    const random = Number.parseInt(yield* storage.randomHex(4), 16)
+    let segments = 0
+    const writer = new JournalWriter({
+      storage,
+      runFolder: runFolder(run),
+      role,
+      identity: { run, writer: id, host, boot, pid, ...(of === undefined ? {} : { of }) },
+      bufferBytes: bufferBytes ?? bufferBytesDefault,
+      // A different salt for every segment of a random first one: an odd multiplier visits all 2^32.
+      salt: () => (random + Math.imul(++segments, 0x9e3779b1)) >>> 0
+    })
+    yield* Effect.forkScoped(writer.run)
+    yield* Effect.addFinalizer(() => Effect.ignore(writer.flush))
+    return writer
+  })
+  return Journal.of({
+    folder,
+    isInMemory,
+    storage,
+    runs: Effect.map(storage.list(storage.join(folder, "runs")), (names) =>
+      names.filter((name) => idPattern.test(name)).map((name) => RunId.make(name))
+    ),
+    newRunId: Effect.map(storage.randomHex(16), (id) => RunId.make(id)),
+    open: (run) => Effect.map(Effect.scope, (scope) => new RunJournal(shared, runFolder(run), run, scope)),
+    write
+  })
+})
+
+/** The journals of `dir`, on the platform's disk. The folder is made with the first run. */
+export const layerFile = (options: { readonly dir: string }): Layer.Layer<Journal, never, JournalStorage> =>
+  Layer.effect(Journal, make(options.dir, false))
+
+/** Journals that end with the process. */
+export const layerMemory: Layer.Layer<Journal> = Layer.provide(
+  Layer.effect(Journal, make("memory", true)),
+  storageInMemory
+)

@@ -1,0 +1,376 @@
+/**
+ * One run's folder, to be read: its writers and whether they live, its events from any mark on, its cursors and dead letters. Nothing here
+ * writes a journal; that is `JournalWriter`'s, which lives in the process that logs.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { Batch } from "./Backend.ts"
+import * as Cursor from "./Cursor.ts"
+import type { JournalStorage, StorageError } from "./JournalStorage.ts"
+import type { JsonObject } from "./JsonObject.ts"
+import * as Run from "./Run.ts"
+import { countOf, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
+import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
+import {
+  addLosses,
+  Collected,
+  noLosses,
+  withPosition,
+  type Limits,
+  type Losses,
+  type Spilled
+} from "./internal/decoder.ts"
+import * as Json from "./internal/json.ts"
+import { Liveness, type Life } from "./internal/liveness.ts"
+import { payloadToEvent } from "./internal/records.ts"
+import { decodeHeader, fileName, headerLengthMax, parseFileName, type Identity, type Role } from "./internal/segment.ts"
+import { WriterTail, type Chunk, type Progress, type WriterView } from "./internal/writerTail.ts"
+
+/** One writer of the run, as its first readable header names it. */
+export interface Writer extends WriterView {
+  readonly role: Role
+  readonly identity: Identity
+  readonly life: Life
+}
+
+export interface Reader {
+  /** The next events of some writer, or `undefined` when there are none now. */
+  readonly next: Effect.Effect<Batch | undefined, StorageError>
+  /** True when the last `next` found every writer over and read to its end. */
+  readonly isDrained: () => boolean
+  /** What could not be read so far: gaps in bytes, unknown and damaged records. */
+  readonly losses: () => Losses
+}
+
+/** How a run stands, from the records and locks of its writers. */
+export interface Standing {
+  readonly status: Run.Status
+  /** Seconds since the Unix epoch: the last end record, or the last thing logged; `undefined` while it runs. */
+  readonly endedAt: number | undefined
+}
+
+const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
+const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
+
+/** What all runs of a journal share. */
+export interface Shared {
+  readonly storage: JournalStorage["Service"]
+  readonly chunk: Chunk
+  /** Held while the chunk is in use. */
+  readonly reading: Semaphore.Semaphore
+}
+
+const everything: Limits = { points: 65_536, bytes: 16 * 1024 * 1024 }
+
+export class RunJournal {
+  readonly id: Run.RunId
+  private readonly shared: Shared
+  private readonly folder: string
+  private readonly scope: Scope.Scope
+  private readonly known = new Map<
+    string,
+    { readonly role: Role; readonly liveness: Liveness; readonly identity: Identity }
+  >()
+  private isLocal: boolean | undefined
+
+  /** The scope is that of who opened it: probes under way end with it. */
+  constructor(shared: Shared, folder: string, id: Run.RunId, scope: Scope.Scope) {
+    this.shared = shared
+    this.folder = folder
+    this.id = id
+    this.scope = scope
+  }
+
+  private path(...parts: ReadonlyArray<string>): string {
+    return this.shared.storage.join(this.folder, ...parts)
+  }
+
+  // ---- writers ----
+
+  /** The writers there are now. Whether they live is the last answer; a new one is asked for beside it. */
+  get writers(): Effect.Effect<ReadonlyArray<Writer>, StorageError> {
+    return this.list((liveness) => Effect.as(liveness.refresh(this.scope), liveness.life))
+  }
+
+  /** The same with answers of now: up to 150 ms for those that live. */
+  get writersNow(): Effect.Effect<ReadonlyArray<Writer>, StorageError> {
+    return this.list((liveness) => liveness.ask)
+  }
+
+  private list(life: (liveness: Liveness) => Effect.Effect<Life>): Effect.Effect<ReadonlyArray<Writer>, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      // Whether a writer lives is asked before its segments are listed: one that was over then has added nothing since.
+      const lives = new Map<string, Life>()
+      yield* Effect.forEach(
+        this.known,
+        ([id, { liveness }]) => Effect.map(life(liveness), (answer) => void lives.set(id, answer)),
+        { concurrency: "unbounded", discard: true }
+      )
+      const segments = new Map<string, Array<number>>()
+      for (const name of yield* this.shared.storage.list(this.path("journal"))) {
+        const file = parseFileName(name)
+        if (file !== undefined) segments.set(file.writer, [...(segments.get(file.writer) ?? []), file.number])
+      }
+      const writers: Array<Writer> = []
+      for (const [id, unordered] of segments) {
+        const numbers = unordered.toSorted((a, b) => a - b)
+        const known = this.known.get(id) ?? (yield* this.meet(id, numbers))
+        if (known === undefined) continue
+        const answer = lives.get(id) ?? "alive"
+        writers.push({
+          id,
+          segments: numbers,
+          role: known.role,
+          identity: known.identity,
+          life: answer,
+          isOver: answer === "over"
+        })
+      }
+      return writers.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    })
+  }
+
+  /** Reads who a writer is from the first of its segments that has a good header. */
+  private meet(id: string, segments: ReadonlyArray<number>) {
+    return Effect.gen({ self: this }, function* () {
+      const { storage } = this.shared
+      for (const number of segments) {
+        const header = yield* this.shared.reading.withPermit(
+          Effect.scoped(
+            Effect.gen({ self: this }, function* () {
+              const file = yield* storage.openRead(this.path("journal", fileName(id, number)))
+              const length = yield* file.readInto(0, this.shared.chunk.u8.subarray(0, headerLengthMax))
+              return decodeHeader(this.shared.chunk.u8.subarray(0, length))
+            })
+          )
+        )
+        if (header?.identity.run !== this.id || header.identity.writer !== id) continue
+        this.isLocal ??= yield* storage.isLocal(this.folder)
+        const liveness = new Liveness(storage, this.path("journal", `${id}.lock`), header.identity, this.isLocal)
+        const known = { role: header.role, liveness, identity: header.identity }
+        this.known.set(id, known)
+        return known
+      }
+      return undefined
+    })
+  }
+
+  // ---- events ----
+
+  /** A reader that starts at `marks`. It holds files open until the scope closes. */
+  reader(marks: Cursor.Marks, limits: Limits): Effect.Effect<Reader, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const tails = new Map<string, WriterTail>()
+      let losses = noLosses
+      let drained = false
+      let turn = 0
+      const tailOf = (id: string): WriterTail => {
+        const known = tails.get(id)
+        if (known !== undefined) return known
+        const from = marks.get(id) ?? Cursor.start
+        const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, from)
+        tails.set(id, tail)
+        return tail
+      }
+      const take = (writer: Writer): Effect.Effect<readonly [Batch | undefined, Progress], StorageError> =>
+        Effect.gen({ self: this }, function* () {
+          const tail = tailOf(writer.id)
+          const from = tail.mark
+          const into = new Collected(limits)
+          const progress = yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
+          into.flush()
+          const [events, missing] = yield* this.fetchSpilled(into.events)
+          losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
+          const to = tail.mark
+          if (!Cursor.isBefore(from, to)) return [undefined, progress] as const
+          return [{ writer: writer.id, from, to, events, filtered: 0 }, progress] as const
+        })
+      yield* Effect.addFinalizer(() => Effect.forEach(tails.values(), (tail) => tail.close, { discard: true }))
+      const next = Effect.gen({ self: this }, function* () {
+        const writers = yield* this.writers
+        let over = 0
+        for (let i = 0; i < writers.length; i++) {
+          const writer = writers[(turn + i) % writers.length]
+          if (writer === undefined) continue
+          const [batch, progress] = yield* take(writer)
+          if (batch !== undefined) {
+            drained = false
+            // A writer with more to give lets the next one go first.
+            turn = (turn + i + 1) % writers.length
+            return batch
+          }
+          if (progress === "drained") over++
+        }
+        drained = writers.length > 0 && over === writers.length
+        return undefined
+      })
+      return { next, isDrained: () => drained, losses: () => losses }
+    })
+  }
+
+  /** Puts events in the place of payloads that lie in blobs; a blob that is missing or wrong makes its record damaged (J6.2). */
+  private fetchSpilled(events: ReadonlyArray<RunEvent | Spilled>) {
+    return Effect.gen({ self: this }, function* () {
+      const whole: Array<RunEvent> = []
+      let missing = 0
+      for (const event of events) {
+        if (event._tag !== "Spilled") {
+          whole.push(event)
+          continue
+        }
+        const bytes = yield* this.shared.storage.read(this.path("blobs", event.sha256))
+        const isRight = bytes !== undefined && (yield* this.shared.storage.sha256(bytes)) === event.sha256
+        const payload = isRight ? payloadToEvent(event.kind, decodeJson(bytes)) : undefined
+        if (payload === undefined) missing++
+        else whole.push(withPosition(payload, event.position))
+      }
+      return [whole, missing] as const
+    })
+  }
+
+  /** The first run-started record, or `undefined` when none can be read (yet). */
+  get started(): Effect.Effect<RunStarted | undefined, StorageError> {
+    return this.find({ points: 64, bytes: 1 }, (event): event is RunStarted & RunEvent => event._tag === "RunStarted")
+  }
+
+  private find<E extends RunEvent>(
+    limits: Limits,
+    is: (event: RunEvent) => event is E
+  ): Effect.Effect<E | undefined, StorageError> {
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        const writers = (yield* this.writers).filter(({ role }) => role === "primary")
+        for (const writer of writers) {
+          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          yield* Effect.addFinalizer(() => tail.close)
+          const into = new Collected(limits)
+          yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
+          into.flush()
+          const [events] = yield* this.fetchSpilled(into.events)
+          const found = events.find(is)
+          if (found !== undefined) return found
+        }
+        return undefined
+      })
+    )
+  }
+
+  /** Status and end, of `writers` or of those there are now (journal.md §10). */
+  standing(writers: ReadonlyArray<Writer>): Effect.Effect<Standing, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const statuses: Array<Run.Status> = []
+      let endedAt = 0
+      for (const writer of writers) {
+        if (writer.role === "observer") continue
+        if (writer.life !== "over") {
+          statuses.push(writer.life === "alive" ? "running" : "stale")
+          continue
+        }
+        const [finished, last] = yield* this.ending(writer)
+        endedAt = Math.max(endedAt, finished?.time ?? last)
+        if (writer.role === "primary") statuses.push(finished?.status ?? "killed")
+        else if (finished?.status === "failed") statuses.push("failed")
+      }
+      const status = statuses.length === 0 && writers.length > 0 ? "finished" : Run.worst(statuses)
+      return { status, endedAt: status === "running" || status === "stale" ? undefined : endedAt }
+    })
+  }
+
+  private readonly endings = new Map<string, readonly [RunFinished | undefined, number]>()
+
+  /** The end record of a writer that is over, and the time of the last thing it logged. It is among the last records: read from its last segments. */
+  private ending(writer: Writer): Effect.Effect<readonly [RunFinished | undefined, number], StorageError> {
+    const known = this.endings.get(writer.id)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        let finished: RunFinished | undefined
+        let last = 0
+        // A next segment is made before it is needed, so the last one may be empty.
+        for (const segments of writer.segments.toReversed().map((number) => [number])) {
+          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          yield* Effect.addFinalizer(() => tail.close)
+          for (let progress: Progress = "full"; progress === "full";) {
+            const into = new Collected(everything)
+            progress = yield* this.shared.reading.withPermit(
+              tail.fill({ ...writer, segments }, this.shared.chunk, into)
+            )
+            into.flush()
+            for (const event of into.events) {
+              if (event._tag === "RunFinished") finished = event
+              last = Math.max(last, timeOf(event))
+            }
+          }
+          if (last > 0) break
+        }
+        const ending = [finished, last] as const
+        this.endings.set(writer.id, ending)
+        return ending
+      })
+    )
+  }
+
+  /** How many events lie behind `marks`, and what could not be read there. */
+  countFrom(
+    marks: Cursor.Marks
+  ): Effect.Effect<{ readonly events: number; readonly points: number; readonly losses: Losses }, StorageError> {
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        const reader = yield* this.reader(marks, everything)
+        let events = 0
+        let points = 0
+        for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
+          for (const event of batch.events) {
+            if (event._tag === "PointBatch") points += event.count
+            else events += countOf(event)
+          }
+        }
+        return { events: events + points, points, losses: reader.losses() }
+      })
+    )
+  }
+
+  // ---- what delivery keeps here ----
+
+  /** Takes the run's delivery until the scope closes; `false` when another process has it (J8.5). */
+  get lock(): Effect.Effect<boolean, StorageError, Scope.Scope> {
+    return this.shared.storage.lock(this.path("delivery.lock"))
+  }
+
+  /** The backend's cursor: `undefined` when there is none, `"damaged"` when it cannot be read (J7.6). */
+  cursor(backend: string): Effect.Effect<Cursor.Cursor | "damaged" | undefined, StorageError> {
+    return Effect.map(this.shared.storage.read(this.path("cursors", `${backend}.json`)), (bytes) => {
+      if (bytes === undefined) return undefined
+      const cursor = decodeCursor(decodeText(bytes))
+      return Result.isSuccess(cursor) && cursor.success.run === this.id ? cursor.success : "damaged"
+    })
+  }
+
+  saveCursor(cursor: Cursor.Cursor, options: { readonly sync: boolean }): Effect.Effect<void, StorageError> {
+    const { storage } = this.shared
+    return Effect.andThen(
+      storage.makeFolder(this.path("cursors")),
+      Effect.suspend(() =>
+        storage.replace(this.path("cursors", `${cursor.backend}.json`), encodeText(encodeCursor(cursor)), options)
+      )
+    )
+  }
+
+  /** Puts events aside that `backend` refused for good, one object a line. */
+  deadLetter(backend: string, letters: ReadonlyArray<JsonObject>): Effect.Effect<void, StorageError> {
+    const { storage } = this.shared
+    const lines = letters.map((letter) => `${Json.stringify(letter) ?? "null"}\n`).join("")
+    return Effect.andThen(
+      storage.makeFolder(this.path("deadletter")),
+      Effect.suspend(() => storage.append(this.path("deadletter", `${backend}.ndjson`), encodeText(lines)))
+    )
+  }
+}
+
+const timeOf = (event: RunEvent | Spilled): number => {
+  if (event._tag === "PointBatch") return event.times.reduce((a, b) => Math.max(a, b), 0)
+  return "time" in event ? event.time : 0
+}

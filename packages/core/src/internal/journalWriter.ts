@@ -1,0 +1,168 @@
+/**
+ * A writer in this process: the group writer with its lock, its clock and its policy for a full buffer. It lives as long as its scope.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Name from "../Name.ts"
+import { isStep } from "../Point.ts"
+import type { JournalStorage, StorageError } from "../JournalStorage.ts"
+import type { Payload } from "../RunEvent.ts"
+import { isSeriesContext, type SeriesContext } from "../SeriesContext.ts"
+import { GroupWriter, type SeriesEntry } from "./groupWriter.ts"
+import type { Identity, Role } from "./segment.ts"
+
+/** A group is written this long after its first event, or when it has this many bytes (J9.3). */
+const groupDelay = Duration.millis(10)
+const groupBytes = 64 * 1024
+
+/** How often what was written is made safe from a power cut (J9.4). */
+const syncEvery = Duration.seconds(1)
+
+/** How long after a failed write the next one is tried. */
+const retryAfter = Duration.seconds(1)
+
+/** What `log` does when more waits than the buffer holds. */
+export type OnFull = "block" | "fail" | "dropNewest"
+
+/** Why events were not kept: text for people, and how many. */
+export type Refusals = ReadonlyMap<string, number>
+
+export interface JournalWriterOptions {
+  readonly storage: JournalStorage["Service"]
+  readonly runFolder: string
+  readonly role: Role
+  readonly identity: Identity
+  readonly bufferBytes: number
+  readonly salt: () => number
+}
+
+export class JournalWriter {
+  private readonly group: GroupWriter
+  private readonly bufferBytes: number
+  private readonly something = Latch.makeUnsafe(false)
+  private readonly enough = Latch.makeUnsafe(false)
+  private readonly one = Semaphore.makeUnsafe(1)
+  private readonly refused = new Map<string, number>()
+  /** The last failure to write, until a write succeeds again. */
+  failure: StorageError | undefined
+
+  constructor(options: JournalWriterOptions) {
+    const { storage } = options
+    this.bufferBytes = options.bufferBytes
+    this.group = new GroupWriter({
+      ...options,
+      open: (path) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const file = yield* Effect.provideService(storage.openAppend(path), Scope.Scope, scope)
+          return { ...file, close: Scope.close(scope, Exit.void) }
+        })
+    })
+  }
+
+  /** True when an event more has to wait for a commit, or is lost. */
+  get isFull(): boolean {
+    return this.group.pendingBytes >= this.bufferBytes
+  }
+
+  get refusals(): Refusals {
+    return this.refused
+  }
+
+  /** Counts events that are not kept. */
+  refuse(reason: string, count = 1): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + count)
+  }
+
+  /**
+   * One value of one series. Without a step it is one more than the greatest of its series, from 0 (J5.20). What does not fit the journal is
+   * refused and counted.
+   *
+   * @param time - seconds since the Unix epoch
+   */
+  point(name: string, value: number, step: number | undefined, context: SeriesContext | undefined, time: number): void {
+    const { group } = this
+    const entry = (context === undefined ? group.series(name) : undefined) ?? this.defined(name, context)
+    if (entry === undefined) return
+    if (typeof value !== "number") return this.refuse("the value is not a number")
+    const at = step ?? entry.greatestStep + 1
+    if (!isStep(at)) return this.refuse("the step is not a whole number within ±(2^53 − 1)")
+    group.point(entry, at, value, time)
+    this.wake()
+  }
+
+  /** Anything but a point, already checked. */
+  event(event: Payload): void {
+    if (!this.group.event(event))
+      this.refuse(`${event._tag} holds a value that JSON has no form for, or more than 64 MiB`)
+    this.wake()
+  }
+
+  /** Writes what waits. Fails when the platform does; nothing is forgotten then. */
+  get commit(): Effect.Effect<void, StorageError> {
+    return this.one.withPermit(
+      Effect.suspend(() => {
+        this.something.closeUnsafe()
+        this.enough.closeUnsafe()
+        return this.group.commit
+      }).pipe(
+        Effect.tap(() => Effect.sync(() => void (this.failure = undefined))),
+        Effect.tapError((error) => Effect.sync(() => void (this.failure = error)))
+      )
+    )
+  }
+
+  /** Returns when everything logged so far survives a power cut. */
+  get flush(): Effect.Effect<void, StorageError> {
+    return Effect.andThen(this.commit, this.one.withPermit(this.group.sync))
+  }
+
+  /** Commits groups, and syncs every second, until interrupted. */
+  get run(): Effect.Effect<never> {
+    const groups = this.something.await.pipe(
+      Effect.andThen(Effect.raceFirst(Effect.sleep(groupDelay), this.enough.await)),
+      Effect.andThen(this.commit),
+      Effect.catch((error) => Effect.andThen(this.warn(error), Effect.sleep(retryAfter))),
+      Effect.forever
+    )
+    const syncs = Effect.ignore(this.one.withPermit(this.group.sync)).pipe(
+      Effect.repeat(Schedule.spaced(syncEvery)),
+      Effect.andThen(Effect.never)
+    )
+    return Effect.raceFirst(groups, syncs)
+  }
+
+  private warn(error: StorageError): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.something.openUnsafe()
+      return Effect.logWarning(`tracelet cannot write its journal, and tries again: ${error.message}`)
+    })
+  }
+
+  private wake(): void {
+    this.something.openUnsafe()
+    if (this.group.pendingBytes >= groupBytes) this.enough.openUnsafe()
+  }
+
+  private defined(name: string, context: SeriesContext | undefined): SeriesEntry | undefined {
+    const problem = Name.problem(name)
+    if (problem !== undefined) {
+      this.refuse(problem)
+      return undefined
+    }
+    if (context !== undefined && !isSeriesContext(context)) {
+      this.refuse("the context is not an object of at most 16 texts, booleans or finite numbers")
+      return undefined
+    }
+    return this.group.define(name, context ?? {})
+  }
+}
+
+/** Seconds since the Unix epoch, of the fiber's clock. */
+export const now: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)

@@ -1,0 +1,53 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { describe } from "vitest"
+import * as Journal from "../src/Journal.ts"
+import * as Run from "../src/Run.ts"
+
+describe("Journal", () => {
+  it.effect("reads back what a writer of this process logged, in order, and knows when it is over", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const run = yield* journal.newRunId
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const writer = yield* journal.write({ run, role: "primary" })
+          writer.event({
+            _tag: "RunStarted",
+            time: 1,
+            run: { id: run, project: "p", name: "n", tags: {} },
+            backends: [],
+            client: { language: "typescript", version: "24", tracelet: "0.1.0" }
+          })
+          for (let i = 0; i < 5_000; i++) writer.point("loss", i / 2, undefined, undefined, 2)
+          writer.event({ _tag: "Params", time: 3, params: { lr: 0.1 } })
+          writer.point("loss", NaN, undefined, { subset: "val" }, 4)
+          writer.event({ _tag: "RunFinished", time: 5, status: "finished" })
+          yield* writer.commit
+        })
+      )
+      const runJournal = yield* journal.open(run)
+      assert.strictEqual((yield* runJournal.started)?.run.name, "n")
+      const writers = yield* runJournal.writersNow
+      assert.deepStrictEqual(yield* runJournal.standing(writers), { status: "finished", endedAt: 5 })
+      const reader = yield* runJournal.reader(new Map(), { points: 1_000, bytes: 1e6 })
+      const seen: Array<string> = []
+      let points = 0
+      for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
+        for (const event of batch.events) {
+          if (event._tag !== "PointBatch") seen.push(event._tag)
+          else points += event.count
+        }
+      }
+      assert.deepStrictEqual(seen, ["RunStarted", "Params", "RunFinished"])
+      assert.strictEqual(points, 5_001)
+      assert.isTrue(reader.isDrained())
+      assert.deepStrictEqual(yield* runJournal.countFrom(new Map()), {
+        events: 5_002,
+        points: 5_001,
+        losses: { gapBytes: 0, unknown: 0, damaged: 0 }
+      })
+      assert.isTrue(Run.worst(["finished", "failed"]) === "failed")
+    }).pipe(Effect.scoped, Effect.provide(Journal.layerMemory))
+  )
+})
