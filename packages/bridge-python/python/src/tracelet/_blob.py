@@ -1,0 +1,40 @@
+"""Payloads that do not fit a record (docs/spec/journal.md §6)."""
+
+from __future__ import annotations
+
+import os
+
+
+def write_blob(folder: str, payload: bytes) -> str:
+    """Keeps `payload` in `folder` (made if need be) under its SHA-256, 64 hexadecimal digits, which are returned.
+
+    Written under a temporary name and renamed, so that a blob that can be seen is whole (J6.2). A blob that is already
+    there is left alone. The caller syncs file and folder when it flushes.
+
+    Raises:
+        OSError: the blob cannot be written.
+    """
+    import hashlib
+
+    digest = hashlib.sha256(payload).hexdigest()
+    path = os.path.join(folder, digest)
+    if os.path.exists(path):
+        return digest
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        try:
+            left = memoryview(payload)
+            while left:
+                left = left[os.write(fd, left) :]
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass  # Already renamed, or the folder is gone.
+        raise
+    return digest

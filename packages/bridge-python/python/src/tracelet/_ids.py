@@ -1,0 +1,71 @@
+"""Names of runs and writers, and who this process is (docs/spec/journal.md J1.1, J2.2)."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, Optional, Union
+
+
+def new_run_id() -> str:
+    """Returns 32 random lower-case hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def new_writer_id() -> str:
+    """Returns 16 random lower-case hexadecimal digits."""
+    return os.urandom(8).hex()
+
+
+def new_salt() -> int:
+    """Returns a random unsigned 32-bit number."""
+    return int.from_bytes(os.urandom(4), "little")
+
+
+def host_name() -> str:
+    """Returns this host's name, at most 255 characters; `unknown` where the system tells none."""
+    uname = getattr(os, "uname", None)
+    name = str(uname().nodename) if uname is not None else os.environ.get("COMPUTERNAME", "")
+    return name[:255] or "unknown"
+
+
+def boot_id() -> str:
+    """Returns a text that names this boot of this host; `""` where none is to be had."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+class Identity:
+    """Who writes a stream: the fields of a segment's identity object, all of them texts but `pid`."""
+
+    __slots__ = ("boot", "host", "of", "pid", "run", "writer")
+
+    def __init__(
+        self, run: str, writer: str, host: str, boot: str, pid: int, of: Optional[str] = None
+    ) -> None:
+        self.run = run
+        self.writer = writer
+        self.host = host
+        self.boot = boot
+        self.pid = pid
+        self.of = of
+
+    @classmethod
+    def here(cls, run: str, of: Optional[str] = None) -> Identity:
+        """Returns a new writer's identity in this process; `of` names the writer that a child was forked from."""
+        return cls(run, new_writer_id(), host_name(), boot_id(), os.getpid(), of)
+
+    def fields(self) -> Dict[str, Union[str, int]]:
+        """Returns the object that a segment's header holds."""
+        fields: Dict[str, Union[str, int]] = {
+            "run": self.run,
+            "writer": self.writer,
+            "host": self.host,
+            "boot": self.boot,
+            "pid": self.pid,
+        }
+        if self.of is not None:
+            fields["of"] = self.of
+        return fields

@@ -1,0 +1,107 @@
+"""Counts what could not be kept, and says each kind of it once.
+
+Messages go to the logger `tracelet`, which shows warnings on stderr in a plain script and obeys whatever logging a
+program has set up. Nothing here raises: a refusal must never reach the user's loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, List, Set
+
+from ._format import STEP_MAX
+
+# reason -> (what the first warning says, what the summary at the end says)
+_SENTENCES: Dict[str, "tuple[str, str]"] = {
+    "value": ("a value that is not one number was not recorded", "not one number"),
+    "step": (f"a step that is not a whole number within ±{STEP_MAX} was refused, with its value", "step out of range"),
+    "name": ("a name must be text of 1 to 1,024 bytes of UTF-8; what carried another one was refused", "unusable name"),
+    "context": (
+        "a context must hold at most 16 keys and 4,096 bytes of texts, booleans and finite numbers; "
+        "what carried another one was refused",
+        "unusable context",
+    ),
+    "param": ("a parameter that JSON cannot hold was refused", "unusable parameter"),
+    "tag": ("a tag needs a value of at most 65,536 bytes; another one was refused", "unusable tag"),
+    "text": ("log_text takes texts; something else was refused", "not a text"),
+    "time": ("a time that is not a number of seconds was replaced by the present", "unusable time"),
+    "size": ("something of more than 64 MiB was refused", "larger than 64 MiB"),
+    "lost": ("the journal cannot be written, so what is logged now is lost; training goes on", "lost: no journal"),
+    "inactive": ("something was logged outside of a run, before start or after stop; it was not recorded", "no run"),
+    "internal": ("an error inside tracelet kept something from being recorded; training goes on", "internal error"),
+}
+
+
+def warn(sentence: str) -> None:
+    """Shows one sentence at the level of a warning."""
+    _say(sentence, "warning")
+
+
+def inform(sentence: str) -> None:
+    """Shows one sentence at the level of an information, which a plain script does not print."""
+    _say(sentence, "info")
+
+
+def _say(sentence: str, level: str) -> None:
+    try:
+        import logging
+
+        logger = logging.getLogger("tracelet")
+        logger.log(logging.WARNING if level == "warning" else logging.INFO, "tracelet: %s", sentence)
+    except Exception:
+        pass  # A logging handler of the user's that fails, or an interpreter that is going down.
+
+
+class Refusals:
+    """What one run refused or lost: a count for each reason (the keys are those of `experiment.refused`)."""
+
+    __slots__ = ("_counts", "_lock", "_said")
+
+    def __init__(self) -> None:
+        self._counts: Dict[str, int] = {}
+        self._said: Set[str] = set()
+        self._lock = threading.RLock()
+
+    def add(self, reason: str, detail: str = "", count: int = 1) -> None:
+        """Counts `count` refusals; the first of a reason is said, with `detail` (what it was, at most a line)."""
+        with self._lock:
+            self._counts[reason] = self._counts.get(reason, 0) + count
+            if reason in self._said:
+                return
+            self._said.add(reason)
+        sentence = _SENTENCES[reason][0]
+        warn(f"{sentence}{': ' + detail if detail else ''} (said once; all are counted)")
+
+    def say_again(self, reason: str) -> None:
+        """Lets the next refusal of this reason be said: what caused the ones before is over."""
+        with self._lock:
+            self._said.discard(reason)
+
+    def counts(self) -> Dict[str, int]:
+        """Returns a copy: reason to count."""
+        with self._lock:
+            return dict(self._counts)
+
+    def summary(self) -> str:
+        """Returns a sentence such as `3 values refused: 2 not one number, 1 unusable name`, or `""` for none."""
+        counts = self.counts()
+        total = sum(counts.values())
+        if total == 0:
+            return ""
+        parts: List[str] = [f"{count} {_SENTENCES[reason][1]}" for reason, count in sorted(counts.items())]
+        return f"{total} value{'' if total == 1 else 's'} refused: {', '.join(parts)}"
+
+    def forked(self) -> None:
+        """In a forked child: counts start anew, and the lock may have been held by a thread that is not here."""
+        self._lock = threading.RLock()
+        self._counts = {}
+
+
+def describe(value: object) -> str:
+    """Returns a short line about any value, for a warning; never raises."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = "?"  # An object whose own repr fails.
+    text = "".join(c if c.isprintable() else "?" for c in text[:80])
+    return f"{text}{'…' if len(text) == 80 else ''} ({type(value).__name__})"

@@ -1,0 +1,119 @@
+"""Segment files of one writer: made under a temporary name, published by a rename (docs/spec/journal.md §2, J9.2).
+
+A *mapped* segment is reserved with `posix_fallocate`, so that a full disk shows when it is made and never as a signal
+when it is written. An *appended* one starts with its header alone and grows by one `write` a record.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from typing import Callable, Optional
+
+from ._format import encode_header
+from ._ids import Identity
+
+# J2.8
+FIRST_SEGMENT_BYTES = 64 << 10
+SEGMENT_BYTES_MAX = 8 << 20
+_PAGE_BYTES = 4096
+
+
+def segment_bytes(number: int, needed: int) -> int:
+    """Returns the length of segment `number` in bytes; longer than usual only where `needed` bytes ask for it."""
+    usual = min(FIRST_SEGMENT_BYTES << min(number, 10), SEGMENT_BYTES_MAX)
+    return max(usual, (needed + _PAGE_BYTES - 1) // _PAGE_BYTES * _PAGE_BYTES)
+
+
+class Segment:
+    """An open segment. `at` is the file offset that the next record goes to, `base` the stream position of offset 0.
+
+    `map` is None for an appended segment; `end` is the offset that no record may cross.
+    """
+
+    __slots__ = ("at", "base", "end", "fd", "map", "number", "path", "salt", "start", "temporary")
+
+    def __init__(self, path: str, number: int, fd: int, end: int, mapped: bool) -> None:
+        self.path = path
+        self.temporary: Optional[str] = path + ".tmp"
+        self.number = number
+        self.fd = fd
+        self.end = end
+        self.map = mmap.mmap(fd, end) if mapped else None
+        self.at = self.start = self.base = self.salt = 0
+
+    @classmethod
+    def reserve(cls, folder: str, writer: str, number: int, needed: int, mapped: bool) -> Segment:
+        """Makes the file of segment `number`, with room for `needed` bytes, that no reader sees yet.
+
+        Raises:
+            OSError: no room (ENOSPC, EDQUOT, EFBIG), or the folder cannot be written.
+        """
+        path = os.path.join(folder, f"{writer}.{number}.tlj")
+        end = segment_bytes(number, needed) if mapped else max(SEGMENT_BYTES_MAX, needed)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+        fd = os.open(path + ".tmp", flags if mapped else flags | os.O_APPEND, 0o600)
+        try:
+            if mapped:
+                os.posix_fallocate(fd, 0, end)
+            return cls(path, number, fd, end, mapped)
+        except BaseException:
+            os.close(fd)
+            _unlink(path + ".tmp")
+            raise
+
+    def begin(self, identity: bytes, role: int, salt: int, stream_offset: int, created: float) -> None:
+        """Writes the header: the segment's first record will be at position `stream_offset`."""
+        header = encode_header(role, salt, stream_offset, created, self.number, identity)
+        self.salt = salt
+        self.start = self.at = len(header)
+        self.base = stream_offset - len(header)
+        if self.map is not None:
+            self.map[: len(header)] = header
+        else:
+            self.append(header)
+
+    def publish(self) -> None:
+        """Gives the file its name: from now on readers see it. Raises OSError."""
+        temporary = self.temporary
+        if temporary is not None:
+            os.rename(temporary, self.path)
+            self.temporary = None
+
+    def append(self, data: bytes) -> None:
+        """Writes `data` behind what is there, in one call.
+
+        Raises:
+            OSError: not all of it could be written; what was written is a torn tail, and the segment is spent.
+        """
+        written = os.write(self.fd, data)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Unmaps and closes the file; one that was never published is removed."""
+        self.detach()
+        if self.temporary is not None:
+            _unlink(self.temporary)
+            self.temporary = None
+
+    def detach(self) -> None:
+        """Unmaps and closes the file but leaves its name alone: what a forked child does with its parent's segment."""
+        if self.map is not None:
+            self.map.close()
+        try:
+            os.close(self.fd)
+        except OSError:
+            pass  # Closed by somebody else's clean-up loop; what was written is in the page cache already.
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # A left-over temporary file is ignored by every reader (J1.2).
+
+
+SaltSource = Callable[[], int]
+Clock = Callable[[], float]
