@@ -56,11 +56,8 @@ const refuseLock = (operation: string, path: string): Effect.Effect<void, Storag
       )
     : Effect.void
 
-/** What takes more than a millisecond here goes to the thread pool: about 1 GB/s. */
-const hashHereBytesMax = 1_048_576
-
 const sha256 = (bytes: Uint8Array): Effect.Effect<string> =>
-  bytes.length <= hashHereBytesMax
+  bytes.length <= files.hereBytesMax
     ? Effect.sync(() => hash("sha256", bytes))
     : Effect.map(
         Effect.promise(() => webcrypto.subtle.digest("SHA-256", bytes)),

@@ -12,9 +12,11 @@ import {
   fstatSync,
   fsync,
   openSync,
+  readFile,
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   writevSync
 } from "node:fs"
@@ -23,6 +25,9 @@ import { attempt, codeOf, failure } from "./failure.ts"
 
 /** IOV_MAX of Linux and macOS. Beyond it libuv makes several calls, and loses bytes when one of them comes back short. */
 const vectorsMax = 1_024
+
+/** A call that copies more than this goes to the thread pool, or is cut into pieces: it takes about half a millisecond. */
+export const hereBytesMax = 1_048_576
 
 /** Open for appending, from an offset of its own. */
 export const openAppend = (path: string): Effect.Effect<AppendFile, StorageError, Scope.Scope> =>
@@ -53,7 +58,13 @@ export const openRead = (path: string): Effect.Effect<ReadFile, StorageError, Sc
   }))
 
 export const read = (path: string): Effect.Effect<Uint8Array | undefined, StorageError> =>
-  attempt("read", path, () => orUndefined("ENOENT", () => readFileSync(path)))
+  Effect.flatMap(
+    attempt("read", path, () => {
+      const size = statSync(path, { throwIfNoEntry: false })?.size
+      return size === undefined || size > hereBytesMax ? size : orUndefined("ENOENT", () => plain(readFileSync(path)))
+    }),
+    (found) => (typeof found === "number" ? readElsewhere(path) : Effect.succeed(found))
+  )
 
 export const append = (path: string, bytes: Uint8Array): Effect.Effect<void, StorageError> =>
   attempt("append to", path, () => {
@@ -73,7 +84,12 @@ export const replace = (path: string, bytes: Uint8Array, sync: boolean): Effect.
   const write = Effect.scoped(
     Effect.flatMap(openFile("create", temporary, "wx"), (file) =>
       Effect.andThen(
-        attempt("write", temporary, () => writeAll(file.descriptor, [bytes], 0)),
+        Effect.forEach(pieces(bytes), ([offset, piece]) =>
+          Effect.andThen(
+            attempt("write", temporary, () => writeAll(file.descriptor, [piece], offset)),
+            offset + piece.length < bytes.length ? Effect.yieldNow : Effect.void
+          )
+        ),
         sync ? file.wait("sync", fsync) : Effect.void
       )
     )
@@ -146,6 +162,24 @@ const writeAll = (descriptor: number, vectors: ReadonlyArray<Uint8Array>, offset
   }
   return end
 }
+
+const pieces = (bytes: Uint8Array): ReadonlyArray<readonly [number, Uint8Array]> =>
+  Array.from({ length: Math.ceil(bytes.length / hereBytesMax) }, (_, i) => [
+    i * hereBytesMax,
+    bytes.subarray(i * hereBytesMax, (i + 1) * hereBytesMax)
+  ])
+
+const readElsewhere = (path: string): Effect.Effect<Uint8Array | undefined, StorageError> =>
+  Effect.callback((resume) => {
+    readFile(path, (error, bytes) => {
+      if (error === null) resume(Effect.succeed(plain(bytes)))
+      else resume(error.code === "ENOENT" ? Effect.undefined : Effect.fail(failure("read", path, error)))
+    })
+  })
+
+/** With a buffer of its own: small Buffers share one, and whoever looks at `bytes.buffer` would see the others. */
+const plain = (bytes: Buffer): Uint8Array =>
+  bytes.length === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
 
 const orUndefined = <A>(code: string, evaluate: () => A): A | undefined => {
   try {

@@ -1,0 +1,287 @@
+/**
+ * What every `JournalStorage` must do, in memory or on a disk. Locks between processes are `locks.test.ts`'s.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { JournalStorage } from "@tracelet/core/JournalStorage"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+
+const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
+
+/** `folder` is one that the storage may make, and is empty whenever a test starts. */
+export const suite = (
+  name: string,
+  layer: Layer.Layer<JournalStorage>,
+  folder: Effect.Effect<string, never, Scope.Scope>
+) => {
+  /** The storage and a folder in it that is there. */
+  const open = Effect.gen(function* () {
+    const storage = yield* JournalStorage
+    const root = storage.join(yield* folder, "runs")
+    yield* storage.makeFolder(root)
+    return { storage, root, path: storage.join(root, "file") }
+  })
+  const test = <A, E>(title: string, body: () => Effect.Effect<A, E, JournalStorage | Scope.Scope>) =>
+    it.effect(title, () => Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(layer)))
+
+  describe(name, () => {
+    describe("folders", () => {
+      test("makes a folder with its parents, and again when it is there", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const deep = storage.join(root, "a", "b", "c")
+          yield* storage.makeFolder(deep)
+          yield* storage.makeFolder(deep)
+          assert.deepStrictEqual(yield* storage.list(root), ["a"])
+          assert.deepStrictEqual(yield* storage.list(deep), [])
+        }))
+
+      test("lists names of files and folders, none of what lies deeper", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          yield* storage.makeFolder(storage.join(root, "folder"))
+          yield* storage.append(storage.join(root, "folder", "deep"), bytes(1))
+          yield* storage.append(storage.join(root, "file"), bytes(1))
+          assert.deepStrictEqual([...(yield* storage.list(root))].toSorted(), ["file", "folder"])
+        }))
+
+      test("lists nothing where there is no folder", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          assert.deepStrictEqual(yield* storage.list(storage.join(root, "nowhere")), [])
+        }))
+
+      test("refuses a folder in the place of a file", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          yield* storage.append(path, bytes(1))
+          assert.strictEqual((yield* Effect.flip(storage.makeFolder(path))).code, "EEXIST")
+        }))
+
+      test("refuses files in a folder that is not there", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const path = storage.join(root, "nowhere", "file")
+          const errors = [
+            yield* Effect.flip(storage.append(path, bytes(1))),
+            yield* Effect.flip(storage.replace(path, bytes(1), { sync: false })),
+            yield* Effect.flip(storage.openAppend(path)),
+            yield* Effect.flip(storage.lock(`${path}.lock`)),
+            yield* Effect.flip(storage.syncFolder(storage.join(root, "nowhere")))
+          ]
+          assert.deepStrictEqual(
+            errors.map(({ code }) => code),
+            Array.from(errors, () => "ENOENT")
+          )
+          assert.deepStrictEqual(yield* storage.list(root), [])
+        }))
+
+      test("syncs a folder", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          yield* storage.syncFolder(root)
+        }))
+    })
+
+    describe("whole files", () => {
+      test("reads undefined where there is none", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          assert.isUndefined(yield* storage.read(path))
+        }))
+
+      for (const sync of [false, true]) {
+        test(`replaces a file and leaves nothing else, sync ${sync}`, () =>
+          Effect.gen(function* () {
+            const { storage, root, path } = yield* open
+            yield* storage.replace(path, bytes(1, 2, 3), { sync })
+            assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2, 3))
+            yield* storage.replace(path, bytes(), { sync })
+            assert.deepStrictEqual(yield* storage.read(path), bytes())
+            assert.deepStrictEqual(yield* storage.list(root), ["file"])
+          }))
+      }
+
+      test("keeps what it was given, not the buffer it came in", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          const given = bytes(1, 2)
+          yield* storage.replace(path, given, { sync: false })
+          given[0] = 9
+          const got = yield* storage.read(path)
+          assert.deepStrictEqual(got, bytes(1, 2))
+          got?.fill(7)
+          assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2))
+        }))
+
+      test("reads into a buffer of its own", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          yield* storage.replace(path, bytes(1, 2, 3), { sync: false })
+          const got = yield* storage.read(path)
+          assert.deepStrictEqual([got?.byteOffset, got?.buffer.byteLength], [0, 3])
+        }))
+
+      test("replaces and reads what is cut into pieces", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          const large = Uint8Array.from({ length: 2_500_001 }, (_, i) => (i * 7) % 251)
+          yield* storage.replace(path, large, { sync: false })
+          const got = yield* storage.read(path)
+          assert.isTrue(Buffer.from(large).equals(got ?? bytes()))
+        }))
+
+      test("appends behind what is there", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          yield* storage.append(path, bytes(1))
+          yield* storage.append(path, bytes(2, 3))
+          assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2, 3))
+        }))
+
+      test("removes a file, and again when it is gone", () =>
+        Effect.gen(function* () {
+          const { storage, root, path } = yield* open
+          yield* storage.append(path, bytes(1))
+          yield* storage.remove(path)
+          yield* storage.remove(path)
+          assert.deepStrictEqual(yield* storage.list(root), [])
+        }))
+    })
+
+    describe("segments", () => {
+      test("appends vectors in order, empty ones and more than one call may take among them", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          const file = yield* storage.openAppend(path)
+          yield* file.append([])
+          yield* file.append([bytes(), bytes(1, 2), bytes(), bytes(3)])
+          yield* file.append(Array.from({ length: 3_000 }, (_, i) => bytes(i % 256, 7)))
+          yield* file.sync
+          const expected = [1, 2, 3, ...Array.from({ length: 3_000 }, (_, i) => [i % 256, 7]).flat()]
+          assert.deepStrictEqual(yield* storage.read(path), Uint8Array.from(expected))
+        }))
+
+      test("never reopens a segment (J2.3)", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          yield* Effect.scoped(Effect.flatMap(storage.openAppend(path), (file) => file.append([bytes(1)])))
+          assert.strictEqual((yield* Effect.flip(storage.openAppend(path))).code, "EEXIST")
+          assert.deepStrictEqual(yield* storage.read(path), bytes(1))
+        }))
+
+      test("shows a reader what is appended while it has the file open", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          const file = yield* storage.openAppend(path)
+          const reader = yield* storage.openRead(path)
+          const buffer = new Uint8Array(4)
+          assert.strictEqual(yield* reader.readInto(0, buffer), 0)
+          yield* file.append([bytes(1, 2, 3, 4, 5)])
+          assert.strictEqual(yield* reader.size, 5)
+          assert.strictEqual(yield* reader.readInto(0, buffer), 4)
+          assert.deepStrictEqual(buffer, bytes(1, 2, 3, 4))
+          assert.strictEqual(yield* reader.readInto(3, buffer), 2)
+          assert.deepStrictEqual(buffer, bytes(4, 5, 3, 4))
+          assert.strictEqual(yield* reader.readInto(100, buffer), 0)
+        }))
+
+      test("lets a reader go on with a file that was removed", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          yield* storage.append(path, bytes(1, 2))
+          const reader = yield* storage.openRead(path)
+          yield* storage.remove(path)
+          assert.strictEqual(yield* reader.readInto(0, new Uint8Array(4)), 2)
+        }))
+
+      test("fails to open what is not there", () =>
+        Effect.gen(function* () {
+          const { storage, path } = yield* open
+          const error = yield* Effect.flip(storage.openRead(path))
+          assert.strictEqual(error.code, "ENOENT")
+          assert.include(error.message, path)
+        }))
+    })
+
+    describe("locks", () => {
+      test("holds a lock until its scope closes; the file stays, empty and alone", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const path = storage.join(root, "w.lock")
+          assert.strictEqual(yield* storage.probe(path), "free")
+          const scope = yield* Scope.make()
+          assert.isTrue(yield* Scope.provide(storage.lock(path), scope))
+          assert.strictEqual(yield* storage.probe(path), "held")
+          assert.deepStrictEqual(yield* storage.list(root), ["w.lock"])
+          yield* Scope.close(scope, Exit.void)
+          assert.strictEqual(yield* storage.probe(path), "free")
+          assert.deepStrictEqual(yield* storage.list(root), ["w.lock"])
+        }))
+
+      test("gives a lock once, and again when it was given back", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const path = storage.join(root, "delivery.lock")
+          const scope = yield* Scope.make()
+          assert.isTrue(yield* Scope.provide(storage.lock(path), scope))
+          assert.isFalse(yield* Effect.scoped(storage.lock(path)))
+          assert.strictEqual(yield* storage.probe(path), "held")
+          yield* Scope.close(scope, Exit.void)
+          assert.isTrue(yield* storage.lock(path))
+        }))
+
+      test("gives a lock to one of many who ask at once", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const path = storage.join(root, "delivery.lock")
+          const answers = yield* Effect.forEach(Array(8), () => storage.lock(path), { concurrency: "unbounded" })
+          assert.strictEqual(answers.filter((taken) => taken).length, 1)
+        }))
+
+      test("opens a lock for nothing else", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          const path = storage.join(root, "w.lock")
+          assert.isTrue(yield* storage.lock(path))
+          const errors = [
+            yield* Effect.flip(storage.read(path)),
+            yield* Effect.flip(storage.append(path, bytes(1))),
+            yield* Effect.flip(storage.replace(path, bytes(1), { sync: false })),
+            yield* Effect.flip(storage.openRead(path)),
+            yield* Effect.flip(storage.openAppend(path))
+          ]
+          assert.deepStrictEqual(
+            errors.map(({ code }) => code),
+            Array.from(errors, () => "EPERM")
+          )
+          assert.strictEqual(yield* storage.probe(path), "held")
+        }))
+    })
+
+    describe("names and digests", () => {
+      test("digests with SHA-256", () =>
+        Effect.gen(function* () {
+          const { storage } = yield* open
+          const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+          assert.strictEqual(yield* storage.sha256(bytes()), empty)
+          // FIPS 180-4's example of a million times "a", and one more than is done in one go.
+          const a = new Uint8Array(1_000_000).fill(97)
+          const digest = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+          assert.strictEqual(yield* storage.sha256(a), digest)
+          const zeros = "2cb74edba754a81d121c9db6833704a8e7d417e5b13d1a19f4a52f007d644264"
+          assert.strictEqual(yield* storage.sha256(new Uint8Array(1_048_577)), zeros)
+        }))
+
+      test("makes names that differ, in lower-case hexadecimal", () =>
+        Effect.gen(function* () {
+          const { storage } = yield* open
+          const [a, b] = [yield* storage.randomHex(16), yield* storage.randomHex(16)]
+          assert.match(a, /^[0-9a-f]{32}$/)
+          assert.notStrictEqual(a, b)
+        }))
+    })
+  })
+}
