@@ -1,0 +1,441 @@
+/**
+ * A lane delivers one run to one backend: it reads the journal from the backend's mark on, routes, processes, writes, and moves the mark
+ * behind what the backend has confirmed. One set of rules for all backends: retry, bisecting, dead letter, cursor.
+ *
+ * A lane has no queue but the journal: it holds the batch in flight and nothing else, so a backend that hangs costs the others
+ * nothing and a lane that is held costs no memory (docs/adr/0002).
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type * as Semaphore from "effect/Semaphore"
+import type { Backend, BackendRun, Batch } from "./Backend.ts"
+import { held, transient, type BackendError } from "./BackendError.ts"
+import * as Cursor from "./Cursor.ts"
+import type { StorageError } from "./JournalStorage.ts"
+import type { JsonObject } from "./JsonObject.ts"
+import type { Processor } from "./Processor.ts"
+import type { Route } from "./Route.ts"
+import { countOf, kindOf, slice, type RunEvent, type RunStarted } from "./RunEvent.ts"
+import type { RunJournal } from "./RunJournal.ts"
+import type { Rejected } from "./WriteReport.ts"
+
+/**
+ * - `idle`: everything there is was delivered, and the run goes on.
+ * - `delivering`: a batch is on its way.
+ * - `waiting`: the backend failed and will be tried again by itself; `reason` says how.
+ * - `held`: nothing is sent until somebody acts; `reason` says what to do.
+ * - `missing`: the backend is not installed here. `error`: its config is not usable.
+ * - `done`: the run is over, all of it confirmed, and closed at the backend.
+ */
+export type LaneState = "idle" | "delivering" | "waiting" | "held" | "missing" | "error" | "done"
+
+export interface LaneStatus {
+  readonly state: LaneState
+  readonly reason?: string
+  readonly counts: Cursor.Counts
+  readonly marks: Cursor.Marks
+}
+
+/** A backend as a lane uses it. */
+export interface Target {
+  readonly backend: Backend["Service"]
+  readonly route: Route | undefined
+  readonly processors: ReadonlyArray<Processor>
+  /** Shared by the lanes of this backend; first come, first served. */
+  readonly permits: Semaphore.Semaphore
+}
+
+/** How long a lane with nothing to do waits before it looks again: doubled each time up to the longest. */
+const pollShortest = Duration.millis(10)
+const pollLongest = Duration.seconds(1)
+
+/** Waits between attempts: doubled from the first to the longest, and between half and all of it by chance. */
+const retryFirst = Duration.millis(200)
+const retryLongest = Duration.minutes(1)
+
+/** Cursor files are synced, and those of backends that keep the marks themselves written, at most this often. */
+const cursorEvery = Duration.seconds(1)
+
+/** Longest wait a service may ask for. */
+const retryAfterMax = Duration.hours(1)
+
+type LaneError = BackendError | StorageError
+
+export class Lane {
+  readonly name: string
+  private readonly run: RunJournal
+  private readonly started: RunStarted
+  private readonly target: Target
+  private readonly wakeUp = Latch.makeUnsafe(false)
+  private cursor: Cursor.Cursor
+  private marks = new Map<string, Cursor.Mark>()
+  private state: LaneState = "idle"
+  private reason: string | undefined
+  private savedAt = Number.NEGATIVE_INFINITY
+  /** Failures in a row. */
+  private failures = 0
+  /** True when the last look found nothing more to send. */
+  private isCaughtUp = false
+
+  constructor(name: string, run: RunJournal, started: RunStarted, target: Target) {
+    this.name = name
+    this.run = run
+    this.started = started
+    this.target = target
+    this.cursor = {
+      version: 1,
+      run: run.id,
+      backend: name,
+      epoch: 0,
+      pin: pinOf(target),
+      remote: null,
+      writers: {},
+      counts: Cursor.noCounts,
+      intents: [],
+      closed: false
+    }
+  }
+
+  get status(): LaneStatus {
+    const { state, reason } = this
+    return { state, counts: this.cursor.counts, marks: this.marks, ...(reason === undefined ? {} : { reason }) }
+  }
+
+  /** True when nothing more is sent unless something is logged, or somebody acts. */
+  get isSettled(): boolean {
+    return (this.state === "idle" && this.isCaughtUp) || this.state === "done" || this.state === "held"
+  }
+
+  /** Look now: something was logged, a writer ended, or a held lane may try again. */
+  wake(): void {
+    this.isCaughtUp = false
+    this.wakeUp.openUnsafe()
+  }
+
+  /** Delivers until the run is over and closed at the backend; then waits for late writers. Never fails. */
+  get deliver(): Effect.Effect<never> {
+    return this.session.pipe(
+      Effect.scoped,
+      Effect.catchCause((cause) => this.recover(cause)),
+      Effect.forever
+    )
+  }
+
+  /** From `open` to the end of the run, or to the first failure. */
+  private get session(): Effect.Effect<void, LaneError, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const opened = yield* this.target.permits.withPermit(this.open)
+      const reader = yield* this.run.reader(this.marks, this.target.backend.capabilities.limits)
+      let pause = pollShortest
+      for (;;) {
+        this.wakeUp.closeUnsafe()
+        const batch = yield* reader.next
+        if (batch !== undefined) {
+          this.state = "delivering"
+          this.isCaughtUp = false
+          yield* this.target.permits.withPermit(this.send(opened, this.prepare(batch)))
+          pause = pollShortest
+          continue
+        }
+        if (reader.isDrained()) {
+          yield* this.close(opened)
+          this.settle("done")
+          // A late writer's first file wakes nobody: look for it at the slowest pace.
+          yield* this.untilWoken(pollLongest)
+          continue
+        }
+        this.settle("idle")
+        yield* this.untilWoken(pause)
+        pause = Duration.min(Duration.times(pause, 2), pollLongest)
+      }
+    })
+  }
+
+  private settle(state: "idle" | "done"): void {
+    this.state = state
+    this.isCaughtUp = true
+    this.reason = undefined
+    this.failures = 0
+  }
+
+  private untilWoken(longest: Duration.Duration): Effect.Effect<void> {
+    return Effect.raceFirst(this.wakeUp.await, Effect.sleep(longest))
+  }
+
+  // ---- open and close ----
+
+  private get open(): Effect.Effect<BackendRun, LaneError, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const { backend } = this.target
+      const known = yield* this.run.cursor(this.name)
+      const keepsMarks = backend.capabilities.identity === "position"
+      if (known === "damaged" && !keepsMarks) {
+        return yield* held(
+          this.name,
+          `The cursor of ${this.name} for run ${this.run.id} is damaged. Nothing is sent, since it could double what was.`
+        )
+      }
+      if (known !== undefined && known !== "damaged") {
+        this.cursor = known
+        const pinned = JSON.stringify(known.pin)
+        if (pinned !== JSON.stringify(pinOf(this.target))) {
+          return yield* held(
+            this.name,
+            `Run ${this.run.id} was begun with another route or other processors (${pinned}). Deliver it where those are configured.`
+          )
+        }
+      }
+      const { run, time } = this.started
+      const opened = yield* backend.open({ run, startedAt: time, remote: this.cursor.remote })
+      if (opened.confirmed === undefined) {
+        this.marks = new Map(Object.entries(this.cursor.writers))
+      } else {
+        const confirmed = yield* opened.confirmed
+        this.marks = new Map(confirmed.marks)
+        this.cursor = { ...this.cursor, counts: confirmed.counts, closed: confirmed.closed }
+      }
+      this.cursor = { ...this.cursor, remote: opened.remote }
+      return opened
+    })
+  }
+
+  private close(opened: BackendRun): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      if (this.cursor.closed) return
+      const { status, endedAt } = yield* this.run.standing(yield* this.run.writers)
+      yield* opened.close({ status, endedAt: endedAt ?? this.started.time })
+      this.cursor = { ...this.cursor, closed: true }
+      yield* this.save({ sync: true })
+    })
+  }
+
+  // ---- one batch ----
+
+  /** What the route and the processors leave of a batch, and what the backend can take. */
+  private prepare(batch: Batch): Batch {
+    const { route, processors, backend } = this.target
+    const events: Array<RunEvent> = []
+    let filtered = 0
+    for (const event of batch.events) {
+      const kind = kindOf(event)
+      const isWanted =
+        kind === undefined || (backend.capabilities.kinds.has(kind) && (route === undefined || route.accepts(event)))
+      let processed: RunEvent | undefined = isWanted ? event : undefined
+      for (const processor of processors) processed = processed === undefined ? undefined : processor.apply(processed)
+      filtered += countOf(event) - (processed === undefined ? 0 : countOf(processed))
+      if (processed !== undefined) events.push(processed)
+    }
+    return { ...batch, events, filtered }
+  }
+
+  /** Until all of the batch is accepted or in the dead letter. Fails when the session has to begin anew. */
+  private send(opened: BackendRun, batch: Batch): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      // A backend that keeps the marks itself has to hear of them; another has no use for a batch of nothing.
+      if (batch.events.every((event) => countOf(event) === 0) && opened.confirmed === undefined) {
+        return yield* this.advance(batch, batch.to, 0, 0, batch.filtered)
+      }
+      const report = yield* opened.write(batch).pipe(
+        Effect.map((written) => ({ ...written, poison: undefined })),
+        Effect.catch((error) =>
+          error.reason._tag === "Poison"
+            ? Effect.succeed({ rejected: [], retryFrom: undefined, poison: error })
+            : Effect.fail(error)
+        )
+      )
+      if (report.poison !== undefined) return yield* this.bisect(opened, batch, report.poison)
+      if (report.rejected.length > 0) yield* this.putAside(batch, report.rejected)
+      const rest = report.retryFrom === undefined ? undefined : restOf(batch, report.retryFrom)
+      const taken = countEvents(batch.events) - (rest === undefined ? 0 : countEvents(rest.events))
+      yield* this.advance(
+        batch,
+        rest?.from ?? batch.to,
+        taken,
+        report.rejected.length,
+        rest === undefined ? batch.filtered : 0
+      )
+      if (rest === undefined) return
+      if (taken === 0)
+        return yield* transient(
+          this.name,
+          `${this.name} took nothing of a batch of ${countEvents(batch.events)} events.`
+        )
+      return yield* this.send(opened, rest)
+    })
+  }
+
+  /** Halves a batch that was refused as a whole until the event that is refused stands alone: that one goes to the dead letter. */
+  private bisect(opened: BackendRun, batch: Batch, error: BackendError): Effect.Effect<void, LaneError> {
+    const total = countEvents(batch.events)
+    if (total <= 1) {
+      return Effect.andThen(
+        this.putAside(batch, [
+          { event: batch.events.findIndex((event) => countOf(event) > 0), index: 0, reason: error.message }
+        ]),
+        this.advance(batch, batch.to, total, total, batch.filtered)
+      )
+    }
+    const middle = at(batch.events, Math.floor(total / 2))
+    const second = restOf(batch, middle)
+    const first = { ...batch, to: second.from, events: headOf(batch.events, middle), filtered: 0 }
+    return Effect.andThen(this.send(opened, first), this.send(opened, second))
+  }
+
+  /** Moves the mark, and keeps the cursor. */
+  private advance(
+    batch: Batch,
+    to: Cursor.Mark,
+    taken: number,
+    rejected: number,
+    filtered: number
+  ): Effect.Effect<void, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      this.marks.set(batch.writer, to)
+      this.failures = 0
+      this.reason = undefined
+      const counts = Cursor.addCounts(this.cursor.counts, { delivered: taken - rejected, rejected, filtered })
+      this.cursor = { ...this.cursor, counts, closed: false }
+      const now = yield* Clock.currentTimeMillis
+      const isDue = now - this.savedAt >= Duration.toMillis(cursorEvery)
+      if (this.target.backend.capabilities.identity === "position" && !isDue) return
+      yield* this.save({ sync: isDue })
+      if (isDue) this.savedAt = now
+    })
+  }
+
+  private save(options: { readonly sync: boolean }): Effect.Effect<void, StorageError> {
+    this.cursor = { ...this.cursor, writers: Object.fromEntries(this.marks) }
+    return this.run.saveCursor(this.cursor, options)
+  }
+
+  private putAside(batch: Batch, rejected: ReadonlyArray<Rejected>): Effect.Effect<void, StorageError> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      this.run.deadLetter(
+        this.name,
+        rejected.map(({ event, index, reason }) => ({
+          at: now / 1000,
+          writer: batch.writer,
+          reason,
+          ...letter(batch.events[event], index)
+        }))
+      )
+    )
+  }
+
+  // ---- failures ----
+
+  /** Waits as the failure asks, says so in the status, and lets the next session begin. */
+  private recover(cause: Cause.Cause<LaneError>): Effect.Effect<void> {
+    const interrupted = Cause.hasInterruptsOnly(cause)
+    if (interrupted) return Effect.interrupt
+    const error = Cause.squash(cause)
+    const failed = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+    this.reason = error instanceof Error ? error.message : String(error)
+    this.failures++
+    this.isCaughtUp = false
+    const reason = failed?._tag === "BackendError" ? failed.reason : undefined
+    const isFirstRefusal = reason?._tag === "Unauthorised" && this.failures === 1
+    if (reason !== undefined && !isFirstRefusal && (reason._tag === "Held" || reason._tag === "Unauthorised")) {
+      this.state = "held"
+      this.wakeUp.closeUnsafe()
+      return Effect.andThen(Effect.logWarning(`${this.name}: ${this.reason}`), this.wakeUp.await)
+    }
+    this.state = "waiting"
+    const asked =
+      reason?._tag === "Throttled" ? Duration.min(Duration.seconds(reason.retryAfterSeconds), retryAfterMax) : undefined
+    return Effect.gen({ self: this }, function* () {
+      if (this.failures === 1) yield* Effect.logWarning(`${this.name}: ${this.reason} Trying again by itself.`)
+      const doubled = Duration.times(retryFirst, 2 ** Math.min(this.failures - 1, 20))
+      const wait = asked ?? Duration.times(Duration.min(doubled, retryLongest), yield* Random.nextBetween(0.5, 1))
+      this.wakeUp.closeUnsafe()
+      yield* this.untilWoken(wait)
+    })
+  }
+}
+
+/** A lane under way in this scope. */
+export const start = (
+  name: string,
+  run: RunJournal,
+  started: RunStarted,
+  target: Target
+): Effect.Effect<Lane, never, Scope.Scope> => {
+  const lane = new Lane(name, run, started, target)
+  return Effect.as(Effect.forkScoped(lane.deliver), lane)
+}
+
+const pinOf = ({ route, processors }: Target): Cursor.Pin => ({
+  route: route?.pinned ?? null,
+  processors: processors.map(({ id, version, config }) => ({ id, version, config }))
+})
+
+// ---- places within a batch ----
+
+interface Place {
+  readonly event: number
+  readonly index: number
+}
+
+const countEvents = (events: ReadonlyArray<RunEvent>): number => events.reduce((sum, event) => sum + countOf(event), 0)
+
+/** Where the event lies that has `n` others before it. */
+const at = (events: ReadonlyArray<RunEvent>, n: number): Place => {
+  let before = 0
+  for (const [i, event] of events.entries()) {
+    const count = countOf(event)
+    if (before + count > n) return { event: i, index: n - before }
+    before += count
+  }
+  return { event: events.length, index: 0 }
+}
+
+const headOf = (events: ReadonlyArray<RunEvent>, { event, index }: Place): ReadonlyArray<RunEvent> => {
+  const whole = events.slice(0, event)
+  const cut = events[event]
+  return cut?._tag === "PointBatch" && index > 0 ? [...whole, slice(cut, 0, index)] : whole
+}
+
+/** The batch from `place` on. */
+const restOf = (batch: Batch, place: Place): Batch => {
+  const cut = batch.events[place.event]
+  if (cut === undefined) return { ...batch, from: batch.to, events: [] }
+  const isPoints = cut._tag === "PointBatch"
+  const from: Cursor.Mark = isPoints
+    ? { position: cut.positions[place.index] ?? batch.to.position, index: cut.indices[place.index] ?? 0 }
+    : { position: cut.position, index: 0 }
+  const first = isPoints && place.index > 0 ? slice(cut, place.index, cut.count) : cut
+  return { ...batch, from, events: [first, ...batch.events.slice(place.event + 1)] }
+}
+
+/** A refused event as the dead letter keeps it: enough to read it, and its identity to send it again. */
+const letter = (event: RunEvent | undefined, index: number): JsonObject => {
+  if (event === undefined) return {}
+  if (event._tag !== "PointBatch")
+    return { position: event.position, index: 0, event: JSON.parse(JSON.stringify(event)) }
+  const series = event.table.get(event.series[index] ?? -1)
+  return {
+    position: event.positions[index] ?? 0,
+    index: event.indices[index] ?? 0,
+    event: {
+      _tag: "Point",
+      name: series?.name ?? "",
+      context: series?.context ?? {},
+      step: event.steps[index] ?? 0,
+      value: event.values[index] ?? NaN,
+      time: event.times[index] ?? 0
+    }
+  }
+}
+
+/** A backend whose layer could not be built, as a lane shows it. */
+export const failedStatus = (state: "missing" | "error", reason: string): LaneStatus => ({
+  state,
+  reason,
+  counts: Cursor.noCounts,
+  marks: new Map()
+})

@@ -1,0 +1,112 @@
+/**
+ * Delivers runs: takes a run's `delivery.lock`, joins its journal with the backends it names, and runs one lane for each. Two hosts use it:
+ * an app that provides `Tracelet.layer`, and the agent; `tracelet sync` is a third for a moment.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Cursor from "./Cursor.ts"
+import { failedStatus, start, type Lane, type LaneState, type LaneStatus, type Target } from "./Delivery.ts"
+import type { StorageError } from "./JournalStorage.ts"
+import type { RunStarted } from "./RunEvent.ts"
+import type { RunJournal, Standing } from "./RunJournal.ts"
+
+/** A backend that a run names and that is not to be had here. */
+export interface Unavailable {
+  readonly state: "missing" | "error"
+  /** What is wrong and what to do. */
+  readonly reason: string
+}
+
+export type Targets = ReadonlyMap<string, Target | Unavailable>
+
+/** One backend's part in a run, as `tracelet runs --json` prints it. Counts are events (journal.md J7.8). */
+export interface BackendStanding {
+  readonly delivered: number
+  readonly pending: number
+  readonly deadLetter: number
+  readonly state: LaneState
+  readonly reason?: string
+}
+
+/** A run under delivery in this process. */
+export interface RunDelivery {
+  readonly run: RunJournal
+  readonly started: RunStarted
+  readonly standing: Effect.Effect<Standing, StorageError>
+  readonly backends: Effect.Effect<ReadonlyMap<string, BackendStanding>, StorageError>
+  /** Everything is delivered, and closed where the run is over; or what is left waits for somebody to act. */
+  readonly isSettled: () => boolean
+  /** True when the run is over and closed at every backend. */
+  readonly isDone: () => boolean
+  /** Look now: something was logged, a writer ended, or held lanes may try again. */
+  readonly wake: Effect.Effect<void>
+  /** Returns when `isSettled`. */
+  readonly settled: Effect.Effect<void>
+}
+
+const settledPoll = Duration.millis(10)
+
+/**
+ * Delivers `run` to `targets` until the scope closes; `undefined` when another process delivers it.
+ * Each backend's lane goes its own way: none waits for another.
+ */
+export const deliver = (
+  run: RunJournal,
+  started: RunStarted,
+  targets: Targets
+): Effect.Effect<RunDelivery | undefined, StorageError, Scope.Scope> =>
+  Effect.gen(function* () {
+    if (!(yield* run.lock)) return undefined
+    const lanes = new Map<string, Lane>()
+    const failed = new Map<string, LaneStatus>()
+    for (const [name, target] of targets) {
+      if ("backend" in target) lanes.set(name, yield* start(name, run, started, target))
+      else failed.set(name, failedStatus(target.state, target.reason))
+    }
+    const isSettled = () => [...lanes.values()].every((lane) => lane.isSettled)
+    return {
+      run,
+      started,
+      standing: Effect.flatMap(run.writers, (writers) => run.standing(writers)),
+      backends: Effect.gen(function* () {
+        const standings = new Map<string, BackendStanding>()
+        for (const name of targets.keys()) {
+          const status = lanes.get(name)?.status ?? failed.get(name)
+          if (status !== undefined) standings.set(name, yield* backendStanding(run, status))
+        }
+        return standings
+      }),
+      isSettled,
+      isDone: () => [...lanes.values()].every((lane) => lane.status.state === "done"),
+      wake: Effect.andThen(
+        Effect.ignore(run.writersNow),
+        Effect.sync(() => lanes.forEach((lane) => lane.wake()))
+      ),
+      settled: Effect.suspend(() => (isSettled() ? Effect.void : Effect.sleep(settledPoll))).pipe(
+        Effect.repeat({ until: isSettled }),
+        Effect.asVoid
+      )
+    }
+  })
+
+/** What a lane has done, and what still lies behind its marks. */
+export const backendStanding = (run: RunJournal, status: LaneStatus): Effect.Effect<BackendStanding, StorageError> =>
+  Effect.map(status.state === "done" ? Effect.succeed({ events: 0 }) : run.countFrom(status.marks), ({ events }) => ({
+    delivered: status.counts.delivered,
+    pending: events,
+    deadLetter: status.counts.rejected,
+    state: status.state,
+    ...(status.reason === undefined ? {} : { reason: status.reason })
+  }))
+
+/** The same for a run that nobody delivers now, from its cursor file. */
+export const standingFromCursor = (run: RunJournal, backend: string): Effect.Effect<BackendStanding, StorageError> =>
+  Effect.flatMap(run.cursor(backend), (cursor) => {
+    if (cursor === "damaged") {
+      return backendStanding(run, { ...failedStatus("error", "The cursor file is damaged."), state: "held" })
+    }
+    const marks = cursor === undefined ? new Map<string, Cursor.Mark>() : Cursor.marks(cursor)
+    const counts = cursor?.counts ?? Cursor.noCounts
+    return backendStanding(run, { state: cursor?.closed === true ? "done" : "idle", counts, marks })
+  })
