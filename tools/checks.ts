@@ -2,7 +2,7 @@
 import { join, relative } from "node:path"
 import type { Step } from "./graph.ts"
 import { root } from "./setup/packages.mjs"
-import { pythonPath } from "./setup/python.ts"
+import { pythonPath, venvMinor } from "./setup/python.ts"
 
 /** Where the test runners of a full run leave their reports. */
 export interface Reports {
@@ -39,7 +39,11 @@ export const checks = (reports?: Reports): ReadonlyArray<Step> => [
   { name: "dead code", command: "knip" },
   { name: "types", command: "node tools/types.ts" },
   { name: "format", command: "oxfmt --check ." },
-  { name: "Python types", command: inModule("mypy --no-error-summary") },
+  {
+    name: "Python types",
+    command: inModule("mypy --no-error-summary"),
+    skip: venvMinor() < 10 ? "mypy needs Python 3.10" : undefined
+  },
   { name: "Python types for 3.9", command: `pyright --project ${module_} --pythonpath ${python} --warnings` },
   { name: "Python lint", command: inModule("ruff check .") },
   { name: "Python format", command: inModule("ruff format --check .") },
@@ -51,15 +55,12 @@ export const checks = (reports?: Reports): ReadonlyArray<Step> => [
 ]
 
 /** The steps that only `npm test` takes time for. */
-export const slowChecks = (reports: Reports, hasTorch: boolean): ReadonlyArray<Step> => [
+export const slowChecks = (reports: Reports, missingTorch: string | undefined): ReadonlyArray<Step> => [
   { name: "packed packages", command: "node tools/packed.ts", after: ["types"] },
-  ...(hasTorch
-    ? [
-        {
-          name: "Python tests with PyTorch",
-          command: pytest("torch", ` -W default --junitxml=${reports.pytestTorch}`),
-          after: ["bundle", "Python tests"]
-        }
-      ]
-    : [])
+  {
+    name: "Python tests with PyTorch",
+    command: pytest("torch", ` -W default --junitxml=${reports.pytestTorch}`),
+    after: ["bundle", "Python tests"],
+    skip: missingTorch
+  }
 ]

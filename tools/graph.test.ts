@@ -28,4 +28,10 @@ describe("runGraph", () => {
     const outcomes = await runGraph([bad("a"), ok("b", "a"), ok("c"), ok("d", "c")], "go on")
     expect(Object.fromEntries(outcomes)).toEqual({ a: "failed", b: "not run", c: "passed", d: "passed" })
   })
+
+  it("names what this machine cannot run, and why", async () => {
+    const outcomes = await runGraph([{ ...bad("a"), skip: "no such thing here" }], "stop")
+    expect(Object.fromEntries(outcomes)).toEqual({ a: "skipped" })
+    expect(shown).toEqual(["  - a … skipped: no such thing here"])
+  })
 })

@@ -1,6 +1,6 @@
 /** Runs shell steps in their order, two at a time, and shows each one's time or its output. */
 import { root } from "./setup/packages.mjs"
-import { StepError, run, showDuration } from "./setup/steps.mjs"
+import { StepError, run, say, showDuration } from "./setup/steps.mjs"
 
 export interface Step {
   readonly name: string
@@ -8,9 +8,12 @@ export interface Step {
   readonly command: string
   /** Names of the steps that have to be through before: something they write is read here. */
   readonly after?: ReadonlyArray<string>
+  /** Why this machine cannot run it. */
+  readonly skip?: string | undefined
 }
 
-export type Outcome = "passed" | "failed" | "not run"
+/** `not run`: something it follows failed, or the run stopped. */
+export type Outcome = "passed" | "failed" | "skipped" | "not run"
 
 /** The line for a person, whose own shell knows neither the tools of this clone nor its Node. */
 const again = (command: string) => (command.startsWith("cd ") ? command : `npx ${command}`)
@@ -36,14 +39,20 @@ export const runGraph = async (
     try {
       await run(step.command, [], { cwd: root, shell: true })
       outcomes.set(step.name, "passed")
-      console.log(`  ✓ ${step.name} … ${took()}`)
+      say(`  ✓ ${step.name} … ${took()}`)
     } catch (error) {
       if (!(error instanceof StepError)) throw error
       outcomes.set(step.name, "failed")
       if (onFailure === "stop") stop.abort()
-      console.log(`\n  ✗ ${step.name} … ${took()}\n${error.output}\n  To run it again: ${again(step.command)}\n`)
+      say(`\n  ✗ ${step.name} … ${took()}\n${error.output}\n  To run it again: ${again(step.command)}\n`)
     }
     running.delete(step.name)
+  }
+
+  for (const { name, skip } of steps) {
+    if (skip === undefined) continue
+    outcomes.set(name, "skipped")
+    say(`  - ${name} … skipped: ${skip}`)
   }
 
   const isReady = ({ after = [], name }: Step) =>

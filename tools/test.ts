@@ -11,7 +11,7 @@ import * as Counts from "./counts.ts"
 import { runGraph, type Outcome } from "./graph.ts"
 import * as names from "./setup/commands.mjs"
 import { installTestTools, installTorch } from "./setup/python.ts"
-import { makeSteps, runMain } from "./setup/steps.mjs"
+import { makeSteps, runMain, say } from "./setup/steps.mjs"
 
 const fullRun = async (): Promise<Counts.Counts> => {
   const { step } = makeSteps(names.commands["test"] ?? [])
@@ -26,8 +26,9 @@ const fullRun = async (): Promise<Counts.Counts> => {
 
   const folder = mkdtempSync(join(tmpdir(), "tracelet-test-"))
   const reports = reportsIn(folder)
-  const steps = [...checks(reports), ...slowChecks(reports, missingTorch === undefined)]
+  const steps = [...checks(reports), ...slowChecks(reports, missingTorch)]
   const countsOf = (name: string, outcome: Outcome): Counts.Counts => {
+    if (outcome === "skipped") return Counts.oneSkipped
     if (outcome === "not run") return Counts.oneFailed
     const hasPassed = outcome === "passed"
     switch (name) {
@@ -46,15 +47,11 @@ const fullRun = async (): Promise<Counts.Counts> => {
     await step(names.checksAndTests, async () => {
       const outcomes = await runGraph(steps, "go on")
       const rows = [...outcomes].map(([name, outcome]) => ({ name, outcome, counts: countsOf(name, outcome) }))
-      console.log()
+      say("")
       for (const { counts, name, outcome } of rows) {
-        console.log(`  ${name.padEnd(26)} ${outcome === "not run" ? "not run" : Counts.show(counts)}`)
+        say(`  ${name.padEnd(26)} ${outcome === "not run" ? outcome : Counts.show(counts)}`)
       }
-      if (missingTorch !== undefined) console.log(`  Python tests with PyTorch  skipped: ${missingTorch}`)
-      total = Counts.sum([
-        ...rows.map(({ counts }) => counts),
-        missingTorch === undefined ? Counts.none : Counts.oneSkipped
-      ])
+      total = Counts.sum(rows.map(({ counts }) => counts))
       return undefined
     })
     return total

@@ -15,7 +15,8 @@ for name in ("venv", "ensurepip"):
 print("%d %d" % sys.version_info[:2], ",".join(missing) or "-", sys.executable)`
 
 /**
- * @typedef {{ executable: string, minor: number, hasVenv: boolean }} Python `hasVenv`: it can make environments with pip
+ * @typedef {{ executable: string, minor: number, hasVenv: boolean, hasPip: boolean }} Python whether it can make
+ *   environments, and can put pip into them
  * @returns {Python}
  */
 export const findPython = () => {
@@ -32,7 +33,7 @@ export const findPython = () => {
     }
     const [, major = "", minor = "", missing = "", executable = ""] = found
     if (Number(major) === 3 && Number(minor) >= oldestMinor) {
-      return { executable, minor: Number(minor), hasVenv: missing === "-" }
+      return { executable, minor: Number(minor), hasVenv: !missing.includes("venv"), hasPip: missing === "-" }
     }
     refused.push(`${name} is Python ${major}.${minor}`)
   }
@@ -47,4 +48,4 @@ export const findPython = () => {
 }
 
 export const venvAdvice =
-  "This Python has no `venv` and `ensurepip` modules. Debian and Ubuntu have them in a package: apt install python3-venv"
+  "This Python lacks its `venv` or `ensurepip` module. Debian and Ubuntu have them in a package: apt install python3-venv"

@@ -25,12 +25,12 @@ describe.skipIf(process.platform === "win32")("findPython", () => {
     vi.stubEnv("TRACELET_PYTHON", undefined)
     python("python3", "3 8 - /old")
     python("python", "3 12 - /with spaces/python")
-    expect(findPython()).toEqual({ executable: "/with spaces/python", minor: 12, hasVenv: true })
+    expect(findPython()).toEqual({ executable: "/with spaces/python", minor: 12, hasVenv: true, hasPip: true })
   })
 
   it("sees that Debian's venv package is missing", () => {
     vi.stubEnv("TRACELET_PYTHON", python("python3", "3 11 ensurepip /usr/bin/python3"))
-    expect(findPython()).toMatchObject({ hasVenv: false })
+    expect(findPython()).toMatchObject({ hasVenv: true, hasPip: false })
   })
 
   it("says what it tried when none is new enough", () => {

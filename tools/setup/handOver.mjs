@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import process from "node:process"
-import { commands, packages } from "./commands.mjs"
+import { commands, packages, pythonTools, torch } from "./commands.mjs"
 import { findPython, venvAdvice } from "./findPython.mjs"
 import { installPackages, isInstalled, pinnedNode, root } from "./packages.mjs"
 import { StepError, makeSteps, runMain } from "./steps.mjs"
@@ -41,7 +41,11 @@ await runMain(async () => {
   await makeSteps(plan).step(packages, async (report) => {
     if (isInstalled()) return "already there"
     // Asked before minutes go into an installation that would end at this sentence.
-    if (!existsSync(join(root, ".venv")) && !findPython().hasVenv) throw new StepError(venvAdvice)
+    if (!existsSync(join(root, ".venv"))) {
+      const { hasPip, hasVenv } = findPython()
+      const needsPip = plan.includes(pythonTools) || plan.includes(torch)
+      if (!hasVenv || (needsPip && !hasPip)) throw new StepError(venvAdvice)
+    }
     await installPackages(report)
     return undefined
   })

@@ -10,12 +10,15 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { findPython, venvAdvice } from "./findPython.mjs"
 import { root } from "./packages.mjs"
-import { StepError, run, type Report } from "./steps.mjs"
+import { StepError, run, say, type Report } from "./steps.mjs"
 
 type RequirementSet = "test" | "torch"
 
 /** What a set takes, to be shown before it is fetched. */
-const sizes: Record<RequirementSet, string> = { test: "about 80 MB", torch: "about 1.1 GB on disk, 1 to 5 minutes" }
+const sizes: Record<RequirementSet, string> = {
+  test: "about 20 MB to download",
+  torch: "about 300 MB to download, 1.1 GB on disk; 1 to 5 minutes, once"
+}
 
 const venv = join(root, ".venv")
 const stampFile = join(venv, "tracelet-setup.txt")
@@ -62,6 +65,10 @@ export const makeVenv = async (report: Report): Promise<"made" | "already there"
   return "made"
 }
 
+/** The minor version of the environment's Python 3, from the file that `venv` leaves in it. */
+export const venvMinor = (): number =>
+  Number(/^version = 3\.(\d+)/m.exec(readFileSync(join(venv, "pyvenv.cfg"), "utf8"))?.[1])
+
 const pip = (args: ReadonlyArray<string>, report: Report) =>
   run(pythonPath, ["-m", "pip", "--disable-pip-version-check", ...args], {
     report,
@@ -93,9 +100,8 @@ const ensurePip = async (report: Report) => {
 const ensureSet = async (set: RequirementSet, report: Report, install: () => Promise<void>): Promise<boolean> => {
   await makeVenv(report)
   if (readStamp().includes(setKey(set))) return false
-  report(sizes[set])
+  say(`      ${sizes[set]}`)
   await ensurePip(report)
-  report(sizes[set])
   await install()
   addToStamp(setKey(set))
   return true
@@ -122,7 +128,6 @@ export const installTorch = async (report: Report): Promise<{ readonly note: str
     // Imported here: it brings Effect's Schema, which a second start has no use for.
     const { chooseTorch } = await import("./torch.ts")
     const options = await chooseTorch(requirement, (args) => pip(args, report), report)
-    report(`${requirement}: ${sizes.torch}`)
     await pip(["install", ...options, requirement], report)
     await pip(["install", ...options, "--requirement", file], report)
   }).catch((error: unknown) => {

@@ -5,7 +5,8 @@
 import { spawn } from "node:child_process"
 import process from "node:process"
 
-/** Kept of a child's output, in lines: enough for a stack trace, too little to bury the message. */
+/** Shown of a failed child's output, in lines: its first (npm says first what is wrong) and its last (others say it then). */
+const headLines = 8
 const tailLines = 40
 /** Without a terminal a silent step says every so often that it is alive. */
 const plainReportMs = 20_000
@@ -31,8 +32,23 @@ export const showDuration = (ms) =>
 
 /** @param {string} text */
 const clip = (text) => {
-  const width = (process.stdout.columns ?? 80) - 1
+  // A pseudo-terminal without a size says 0.
+  const width = Math.max(process.stdout.columns, 40) - 1
   return text.length > width ? `${text.slice(0, width - 1)}…` : text
+}
+
+const eraseLine = process.stdout.isTTY ? "\r\u001B[2K" : ""
+
+/** Shows the heading of the step that runs now, if it has not been shown. */
+let announce = () => {}
+
+/**
+ * Shows a line that stays: above the live one, or under the heading of its step.
+ * @param {string} line
+ */
+export const say = (line) => {
+  announce()
+  console.log(`${eraseLine}${line}`)
 }
 
 /**
@@ -54,15 +70,19 @@ export const makeSteps = (plan) => {
     let isAnnounced = false
     const progress = () => {
       const text = `${label} … ${showDuration(Date.now() - started)}${detail === "" ? "" : `  ${detail}`}`
-      if (isLive) process.stdout.write(`\r\u001B[2K${clip(text)}`)
+      if (isLive) process.stdout.write(`${eraseLine}${clip(text)}`)
       else console.log(isAnnounced ? text : `${label} …`)
       isAnnounced = true
     }
+    announce = () => {
+      if (!isLive && !isAnnounced) progress()
+    }
     /** @param {string} text */
     const finish = (text) => {
+      announce = () => {}
       clearInterval(timer)
       clearTimeout(first)
-      console.log(`${isLive ? "\r\u001B[2K" : ""}${label} … ${showDuration(Date.now() - started)}${text}`)
+      console.log(`${eraseLine}${label} … ${showDuration(Date.now() - started)}${text}`)
     }
     const timer = setInterval(progress, isLive ? liveReportMs : plainReportMs)
     const first = setTimeout(progress, isLive ? 0 : 1000)
@@ -96,12 +116,17 @@ export const run = (program, args, options = {}) =>
     })
     let stdout = ""
     /** @type {Array<string>} */
-    let lines = []
+    const head = []
+    /** @type {Array<string>} */
+    let tail = []
+    let isCut = false
     /** @param {string} chunk */
     const take = (chunk) => {
       const fresh = chunk.split(/[\r\n]+/).filter((line) => line.trim() !== "")
-      lines = [...lines, ...fresh].slice(-tailLines)
       const last = fresh.at(-1)
+      head.push(...fresh.splice(0, headLines - head.length))
+      isCut ||= tail.length + fresh.length > tailLines
+      tail = [...tail, ...fresh].slice(-tailLines)
       if (last !== undefined) options.report?.(last)
     }
     child.stdout.setEncoding("utf8").on("data", (/** @type {string} */ chunk) => {
@@ -112,8 +137,9 @@ export const run = (program, args, options = {}) =>
     child.on("error", (error) => reject(new StepError(`${program} did not start: ${error.message}`, { again })))
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(stdout)
+      const output = [...head, ...(isCut ? ["…"] : []), ...tail].join("\n")
       const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
-      return reject(new StepError(`${program} ${how}`, { output: lines.join("\n"), again }))
+      return reject(new StepError(`${program} ${how}`, { output, again }))
     })
   })
 
