@@ -26,6 +26,7 @@ from tracelet._format import CONTINUED, ROLE_CHILD, ROLE_PRIMARY, encode_header,
 from tracelet._ids import Identity  # noqa: E402
 from tracelet._payload import encode  # noqa: E402
 from tracelet._refusals import Refusals  # noqa: E402
+from tracelet._stream import Stream  # noqa: E402
 from tracelet._writer import Writer  # noqa: E402
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -49,16 +50,9 @@ def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: 
         "backends": [{"name": "local", "plugin": "backend.local", "version": "0.1.0", "config": {}}],
         "client": {"language": "python", "version": "3.9.0", "tracelet": "0.1.0"},
     }
-    return Writer(
-        str(case),
-        identity(writer, of),
-        role=role,
-        mapped=True,
-        refusals=Refusals(),
-        opening=(16, encode(started)) if role == ROLE_PRIMARY else None,
-        clock=lambda: START + next(ticks) / 4,
-        salt=lambda: next(salts),
-    )
+    opening = (16, encode(started)) if role == ROLE_PRIMARY else None  # type: ignore[arg-type]
+    stream = Stream(str(case), identity(writer, of), role, True, opening, lambda: START, lambda: next(salts))
+    return Writer(stream, Refusals(), clock=lambda: START + next(ticks) / 4)
 
 
 def record(writer: Writer, kind: str, fields: Dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from typing import Callable, Optional
+from typing import Optional
 
 from ._format import encode_header
 from ._ids import Identity
@@ -81,6 +81,14 @@ class Segment:
             os.rename(temporary, self.path)
             self.temporary = None
 
+    def put(self, record: bytes) -> None:
+        """Writes a whole record at `at` before the segment is published, so that the order of its bytes is all one."""
+        if self.map is not None:
+            self.map[self.at : self.at + len(record)] = record
+        else:
+            self.append(record)
+        self.at += len(record)
+
     def append(self, data: bytes) -> None:
         """Writes `data` behind what is there, in one call.
 
@@ -113,7 +121,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass  # A left-over temporary file is ignored by every reader (J1.2).
-
-
-SaltSource = Callable[[], int]
-Clock = Callable[[], float]

@@ -1,0 +1,51 @@
+"""Where the tracelet folder is (docs/spec/journal.md J1.3), and making it (J1.4)."""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+
+FOLDER_NAME = ".tracelet"
+
+
+def find_folder(start: Optional[str] = None) -> str:
+    """Returns the tracelet folder's absolute path, whether it exists or not.
+
+    `TRACELET_DIR`; else the nearest `.tracelet` from `start` (the working directory) upwards; else `.tracelet` beside the
+    nearest `.git` upwards; else `.tracelet` in `start`.
+
+    Raises:
+        OSError: the working directory is gone.
+    """
+    given = os.environ.get("TRACELET_DIR")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    here = os.path.abspath(start if start is not None else os.getcwd())
+    # `.git` is a file in worktrees and submodules.
+    for marker, exists in ((FOLDER_NAME, os.path.isdir), (".git", os.path.exists)):
+        folder = here
+        while True:
+            if exists(os.path.join(folder, marker)):
+                return os.path.join(folder, FOLDER_NAME)
+            parent = os.path.dirname(folder)
+            if parent == folder:
+                break
+            folder = parent
+    return os.path.join(here, FOLDER_NAME)
+
+
+def make_folder(folder: str) -> None:
+    """Makes the folder with mode 0700 and a `.gitignore` that hides it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    try:
+        fd = os.open(os.path.join(folder, ".gitignore"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.write(fd, b"*\n")
+    finally:
+        os.close(fd)

@@ -1,0 +1,251 @@
+"""The files of one writer's stream: its folder, its lock, its segments one after another, its spilled payloads.
+
+It knows when a new segment is due and how it begins (docs/spec/journal.md J2.5, J2.6, J5.4), reserves the next one ahead
+of time, and remembers what has not been synced yet. What goes into records is the writer's business (`_writer.py`), and
+so is the writer's lock between threads, under which everything here but `sync` is called.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Callable, List, Optional, Set, Tuple
+
+from ._blob import write_blob
+from ._format import (
+    BLOB_BYTES_MAX,
+    CONTINUED,
+    HEADER_BYTES_MAX,
+    PAYLOAD_BYTES_MAX,
+    ROLE_PRIMARY,
+    U64,
+    encode_record,
+    record_bytes,
+)
+from ._ids import Identity, new_salt
+from ._lock import Lock, take_lock
+from ._payload import encode
+from ._segment import Segment
+
+Clock = Callable[[], float]
+SaltSource = Callable[[], int]
+
+# How long the end of a run waits for a segment that is being reserved, in seconds.
+_SPARE_WAIT_SECONDS = 5.0
+
+
+class TooLarge(ValueError):
+    """A payload is larger than a blob may be."""
+
+
+class Stream:
+    """Segments of `identity.writer` in `<folder>/journal`. Nothing is made before the first `advance`.
+
+    Args:
+        folder: the run's folder, an absolute path.
+        role: of the segment headers.
+        mapped: map the segments; else append to them.
+        opening: kind and payload of the stream's first record.
+        clock, salt: sources of creation times (seconds) and of salts; replaced only to make golden files.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_folders_unsynced",
+        "_journal",
+        "_lock",
+        "_number",
+        "_opening",
+        "_reserving",
+        "_salt",
+        "_spare",
+        "_unsynced",
+        "folder",
+        "identity",
+        "mapped",
+        "role",
+        "segment",
+    )
+
+    def __init__(
+        self,
+        folder: str,
+        identity: Identity,
+        role: int = ROLE_PRIMARY,
+        mapped: bool = True,
+        opening: Optional[Tuple[int, bytes]] = None,
+        clock: Clock = time.time,
+        salt: SaltSource = new_salt,
+    ) -> None:
+        self.folder = folder
+        self.identity = identity
+        self.role = role
+        self.mapped = mapped and hasattr(os, "posix_fallocate")
+        self.segment: Optional[Segment] = None
+        self._journal = os.path.join(folder, "journal")
+        self._opening = opening
+        self._clock = clock
+        self._salt = salt
+        self._number = 0
+        self._lock: Optional[Lock] = None
+        self._reserving: Optional[threading.Thread] = None
+        self._spare: List[Segment] = []
+        self._unsynced: List[str] = []
+        self._folders_unsynced: Set[str] = set()
+
+    @property
+    def journal(self) -> str:
+        """The folder of the segments."""
+        return self._journal
+
+    @property
+    def exists(self) -> bool:
+        """Whether any segment was made."""
+        return self._number > 0
+
+    @property
+    def is_reserving(self) -> bool:
+        """Whether the next segment has been asked for."""
+        return self._reserving is not None
+
+    def advance(self, ended: int, needed: int) -> Segment:
+        """Goes on to a new segment with room for `needed` bytes; the records so far ended at position `ended`.
+
+        Raises:
+            OSError: folder, lock or segment cannot be made. The segment so far stays the current one.
+        """
+        first = self._opening if self._number == 0 else (CONTINUED, U64.pack(ended))
+        if self._number == 0:
+            self._make_folder()
+        if first is not None and len(first[1]) > PAYLOAD_BYTES_MAX:
+            self._opening = first = (first[0], self.spill(first[1]))
+        needed += HEADER_BYTES_MAX + (record_bytes(len(first[1])) if first is not None else 0)
+        segment = self._take_spare(needed) or self._reserve(self._number, needed)
+        try:
+            identity = encode(dict(self.identity.fields()))
+            segment.begin(identity, self.role, self._salt(), ended, self._clock())
+            if first is not None:
+                segment.put(encode_record(first[0], first[1], segment.salt, segment.base + segment.at))
+            segment.publish()
+        except BaseException:
+            segment.close()
+            raise
+        self.leave()
+        self.segment = segment
+        self._number += 1
+        self._reserving = None
+        self._folders_unsynced.add(self._journal)
+        return segment
+
+    def leave(self) -> None:
+        """Closes the current segment, if there is one: nothing more can be written to it."""
+        segment, self.segment = self.segment, None
+        if segment is not None:
+            self._unsynced.append(segment.path)
+            segment.close()
+
+    def reserve_ahead(self) -> None:
+        """Starts a thread that reserves the next segment: that takes a few system calls, and perhaps the disk's time."""
+        number, spare = self._number, self._spare
+
+        def reserve() -> None:
+            try:
+                spare.append(self._reserve(number, 0))
+            except (OSError, ValueError):
+                pass  # No room yet: it is tried again, and said, when the segment is needed.
+
+        thread = threading.Thread(target=reserve, name="tracelet-segment", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return  # No more threads, or the interpreter is going down: it is reserved when needed.
+        self._reserving = thread
+
+    def spill(self, payload: bytes) -> bytes:
+        """Keeps a payload as a blob and returns the payload that refers to it (J6.1).
+
+        Raises:
+            TooLarge: it has more than 64 MiB.
+            OSError: the blob cannot be written.
+        """
+        if len(payload) > BLOB_BYTES_MAX:
+            raise TooLarge(f"{len(payload)} bytes")
+        blobs = os.path.join(self.folder, "blobs")
+        digest = write_blob(blobs, payload)
+        self._unsynced.append(os.path.join(blobs, digest))
+        self._folders_unsynced.update((blobs, self.folder))
+        return b'{"$blob":"sha256:%s","bytes":%d}' % (digest.encode("ascii"), len(payload))
+
+    def unsynced(self) -> Tuple[List[str], List[str]]:
+        """Returns the files and the folders that `sync` has to bring to the disk."""
+        current = [self.segment.path] if self.segment is not None else []
+        return self._unsynced + current, list(self._folders_unsynced)
+
+    def synced(self, files: List[str], folders: List[str]) -> None:
+        """Says that these were synced; the current segment stays to be synced again."""
+        done = set(files)
+        self._unsynced = [path for path in self._unsynced if path not in done]
+        self._folders_unsynced.difference_update(folders)
+
+    def close(self) -> None:
+        """Ends the stream: segments are closed, then the lock is given up."""
+        if self._reserving is not None:
+            self._reserving.join(_SPARE_WAIT_SECONDS)
+        while self._spare:
+            self._spare.pop().close()
+        self.leave()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def detach(self) -> None:
+        """In a forked child: lets go of the parent's files and lock, and leaves them as they are."""
+        for segment in [*self._spare, *([self.segment] if self.segment is not None else [])]:
+            segment.detach()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _reserve(self, number: int, needed: int) -> Segment:
+        return Segment.reserve(self._journal, self.identity.writer, number, needed, self.mapped)
+
+    def _take_spare(self, needed: int) -> Optional[Segment]:
+        if self._reserving is not None:
+            self._reserving.join()
+            self._reserving = None
+        segment = self._spare.pop() if self._spare else None
+        if segment is not None and segment.end < needed:
+            segment.close()
+            return None
+        return segment
+
+    def _make_folder(self) -> None:
+        """Makes the folder and takes the lock, in this order and before any segment: one without a lock is over (J8.6)."""
+        if self._lock is not None:
+            return
+        os.makedirs(self._journal, mode=0o700, exist_ok=True)
+        parent = self._journal
+        for _ in range(4):  # journal, the run, runs, .tracelet
+            self._folders_unsynced.add(parent)
+            parent = os.path.dirname(parent)
+        self._lock = take_lock(os.path.join(self._journal, f"{self.identity.writer}.lock"))
+
+
+def sync(files: List[str], folders: List[str]) -> None:
+    """Brings files and folders to the disk; the interpreter lock is free meanwhile.
+
+    Raises:
+        OSError: with the file's name, when one cannot be synced.
+    """
+    for path in files:
+        _sync(path, getattr(os, "fdatasync", os.fsync))
+    for path in folders:
+        _sync(path, os.fsync)
+
+
+def _sync(path: str, how: Callable[[int], None]) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        how(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,236 @@
+"""Settings: arguments beat `TRACELET_*` variables, variables beat a `.env` file, that beats the defaults.
+
+A setting of which nothing can be made is said once and left at the next best; nothing here raises for what a user wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
+
+from ._refusals import describe, warn
+
+DEFAULT_BACKEND = "local"
+BACKENDS = ("local", "mlflow", "clearml", "wandb", "aim")
+
+# Variables that are no settings of a run but are read elsewhere.
+_OTHER_VARIABLES = ("DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
+_ALIASES = {"project_name": "project", "exp_name": "experiment_name", "track_system_metrics": "track_system"}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is wanted")
+    return value
+
+
+def _optional_text(value: object) -> Optional[str]:
+    return None if value is None else _text(value)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("1", "true", "yes", "on"):
+        return True
+    if isinstance(value, str) and value.strip().lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("true or false is wanted")
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("a number of seconds is wanted")
+    number = float(value)
+    if not 0 <= number < 1e9:
+        raise ValueError("a number of seconds from 0 is wanted")
+    return number
+
+
+def _names(value: object) -> List[str]:
+    if isinstance(value, str):
+        parts: List[object] = list(value.split(","))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        parts = list(value)
+    else:
+        raise ValueError("a name, a comma list or a list of names is wanted")
+    names: List[str] = []
+    for part in parts:
+        name = _text(part).strip()
+        if name and name not in names:
+            names.append(name)
+    return names
+
+
+def _wait(value: object) -> str:
+    if value in ("auto", "always", "never"):
+        return str(value)
+    return "always" if _flag(value) else "never"
+
+
+# name -> (default, how a value is read); the environment's name is the same in upper case behind TRACELET_.
+_FIELDS: Dict[str, Tuple[object, Callable[[object], object]]] = {
+    "project": ("default", _text),
+    "experiment_name": (None, _optional_text),
+    "backend": ([DEFAULT_BACKEND], _names),
+    "api_key": (None, _optional_text),
+    "backend_url": (None, _optional_text),
+    "track_tensorboard": (True, _flag),
+    "track_lightning": (True, _flag),
+    "track_system": (True, _flag),
+    "track_git": (True, _flag),
+    "track_env": (True, _flag),
+    "metrics_interval": (10.0, _seconds),
+    "stop_wait": ("auto", _wait),
+    "stop_timeout": (300.0, _seconds),
+    "sigterm_timeout": (20.0, _seconds),
+}
+
+
+class TraceletSettings:
+    """What a run is recorded with.
+
+    Every field may be given by name here (an unknown one is named in a warning), by a variable `TRACELET_<FIELD>`, or in
+    a file `.env` of the working directory.
+
+    Attributes:
+        project: name of the group of runs; default `default`. Alias `project_name`.
+        experiment_name: name of the run; default `run-` and the first 8 characters of its id. Alias `exp_name`.
+        backend: names of the backends; default `["local"]`. A comma list is taken apart.
+        api_key: goes to the agent's memory only, for all backends but `local`.
+        backend_url: as `api_key`.
+        track_tensorboard: record what `SummaryWriter` is given; default true.
+        track_lightning: record what Lightning logs; default true.
+        track_system: default true. Alias `track_system_metrics`.
+        track_git: default true.
+        track_env: default true.
+        metrics_interval: seconds between samples of the system; default 10.
+        stop_wait: whether the end of a run waits until all is delivered: `auto` (the default: where the agent could not
+            outlive this process), `always` or `never`.
+        stop_timeout: the longest such wait, in seconds; default 300.
+        sigterm_timeout: the same after SIGTERM; default 20.
+        backend_config: configuration for each backend, by its name.
+    """
+
+    project: str
+    experiment_name: Optional[str]
+    backend: List[str]
+    api_key: Optional[str]
+    backend_url: Optional[str]
+    track_tensorboard: bool
+    track_lightning: bool
+    track_system: bool
+    track_git: bool
+    track_env: bool
+    metrics_interval: float
+    stop_wait: str
+    stop_timeout: float
+    sigterm_timeout: float
+
+    def __init__(self, **values: object) -> None:
+        self.backend_config: Dict[str, Dict[str, object]] = {}
+        given, unknown = _sort_out(values, self.backend_config)
+        variables = _variables()
+        for name, (default, read) in _FIELDS.items():
+            sources: List[Tuple[str, object]] = []
+            if given.get(name) is not None:
+                sources.append((name, given[name]))
+            if name in variables:
+                sources.append((f"TRACELET_{name.upper()}", variables[name]))
+            setattr(self, name, _first_good(sources, default, read))
+        if unknown:
+            warn(f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}")
+
+    @property
+    def project_name(self) -> str:
+        """The same as `project`."""
+        return self.project
+
+    @property
+    def track_system_metrics(self) -> bool:
+        """The same as `track_system`."""
+        return self.track_system
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in _FIELDS if name not in ("api_key", "backend_url"))
+        return f"TraceletSettings({', '.join(shown)})"
+
+
+def _sort_out(
+    values: Mapping[str, object], backend_config: Dict[str, Dict[str, object]]
+) -> Tuple[Dict[str, object], List[str]]:
+    """Sorts what was given into settings, configuration of backends, and the names of what is neither."""
+    given: Dict[str, object] = {}
+    unknown: List[str] = []
+    for key, value in values.items():
+        name = _ALIASES.get(key, key)
+        if name in _FIELDS:
+            given[name] = value
+        elif isinstance(value, Mapping) and isinstance(key, str):
+            # A dictionary under any other name is the configuration of the backend of that name.
+            backend_config[key] = {str(inner): item for inner, item in value.items()}
+        else:
+            unknown.append(_suggest(str(key), [*_FIELDS, *_ALIASES]))
+    return given, unknown
+
+
+def _first_good(sources: List[Tuple[str, object]], default: object, read: Callable[[object], object]) -> object:
+    for source, value in sources:
+        try:
+            return read(value)
+        except (ValueError, TypeError) as error:
+            warn(f"{source}={describe(value)} was passed over: {error}")
+    return list(default) if isinstance(default, list) else default
+
+
+def _variables() -> Dict[str, str]:
+    """Returns the settings that the environment and `.env` give, by field; a close misspelling is said."""
+    merged = {**_dotenv(".env"), **{key.upper(): value for key, value in os.environ.items()}}
+    found: Dict[str, str] = {}
+    for key, value in merged.items():
+        if not key.startswith("TRACELET_"):
+            continue
+        name = key[len("TRACELET_") :].lower()
+        name = _ALIASES.get(name, name)
+        if name in _FIELDS:
+            if value != "":
+                found[name] = value
+        elif name.upper() not in _OTHER_VARIABLES:
+            # Other names may be a plugin's own: only what looks like one of ours is worth a word.
+            hint = _suggest(key, [f"TRACELET_{field.upper()}" for field in _FIELDS], only_close=True)
+            if hint:
+                warn(f"unknown variable {hint}")
+    return found
+
+
+def _suggest(name: str, known: List[str], only_close: bool = False) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1, 0.85 if only_close else 0.6)
+    if close:
+        return f"{name} (did you mean {close[0]}?)"
+    return "" if only_close else name
+
+
+def _dotenv(path: str) -> Dict[str, str]:
+    """Returns the lines `NAME=value` of a file, quotes and a leading `export` taken off; nothing when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(1 << 20).splitlines()
+    except (OSError, ValueError):
+        return {}
+    values: Dict[str, str] = {}
+    for line in lines:
+        name, separator, value = line.strip().partition("=")
+        name = name.strip()
+        if name.startswith("export "):
+            name = name[7:].strip()
+        if not separator or name.startswith("#"):
+            continue
+        value = value.strip()
+        if value[:1] in ("'", '"') and value.find(value[0], 1) > 0:
+            value = value[1 : value.find(value[0], 1)]
+        else:
+            value = value.split(" #", 1)[0].rstrip()
+        values[name.upper()] = value
+    return values
