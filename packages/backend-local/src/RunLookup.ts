@@ -38,3 +38,40 @@ export class RunAmbiguous extends Schema.TaggedError<RunAmbiguous>()("RunAmbiguo
     return `${JSON.stringify(this.query)} begins the ids of ${this.total} runs: ${some.join(", ")}. Give more of the id.`
   }
 }
+
+/** Of `runs`, newest first, those whose id, name or `project/name` holds `query` or is spelt much like it. */
+export const nearest = (query: string, runs: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
+  const wanted = query.slice(0, comparedMax).toLowerCase()
+  if (wanted === "") return []
+  const distanceMax = Math.max(1, Math.floor(wanted.length / 3))
+  return runs
+    .map((run) => ({
+      run,
+      distance: Math.min(
+        ...[run.id, run.name, `${run.project}/${run.name}`].map((text) => distance(wanted, text.toLowerCase()))
+      )
+    }))
+    .filter(({ distance }) => distance <= distanceMax)
+    .toSorted((a, b) => a.distance - b.distance)
+    .slice(0, candidatesMax)
+    .map(({ run }) => run)
+}
+
+/** Longest part of a text that is compared. */
+const comparedMax = 64
+
+/** 0 when `text` holds `wanted`; else how many characters have to be added, taken away or changed (Levenshtein). */
+const distance = (wanted: string, text: string): number => {
+  if (text.includes(wanted)) return 0
+  const compared = text.slice(0, comparedMax)
+  let row = Array.from({ length: compared.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= wanted.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= compared.length; j++) {
+      const changed = (row[j - 1] ?? 0) + (wanted[i - 1] === compared[j - 1] ? 0 : 1)
+      next.push(Math.min(changed, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
+}

@@ -1,2 +1,8 @@
-/** Placeholder until the first module is here. */
-export const isPlaceholder = true
+export * as LocalBackend from "./LocalBackend.ts"
+export * as LocalConfig from "./LocalConfig.ts"
+export * as LocalPlugin from "./LocalPlugin.ts"
+export * as LocalReader from "./LocalReader.ts"
+export * as LocalStore from "./LocalStore.ts"
+export * as Migrations from "./Migrations.ts"
+export * as RunLookup from "./RunLookup.ts"
+export { plugin } from "./LocalPlugin.ts"

@@ -1,0 +1,76 @@
+/**
+ * Points as bytes. A chunk's blob is three float64 columns of equal length (steps, values, times); a row of the tail has a fourth, the
+ * stream of each point as uint32. Little-endian, as every platform of Node's that tracelet runs on.
+ */
+import type { Columns } from "../LocalReader.ts"
+import { UnexpectedRow } from "./Connection.ts"
+
+export const chunkPointBytes = 24
+export const tailPointBytes = 28
+
+/** Points of one writer, of several series; `streams` says of which. */
+export interface TailColumns extends Columns {
+  readonly streams: Uint32Array
+}
+
+/** `count` float64s from `offset`: a view where the alignment allows one. */
+export const float64 = (bytes: Uint8Array, offset: number, count: number): Float64Array => {
+  if (bytes.byteLength < offset + count * 8) throw new UnexpectedRow("a blob is shorter than its points")
+  const start = bytes.byteOffset + offset
+  return start % 8 === 0
+    ? new Float64Array(bytes.buffer, start, count)
+    : new Float64Array(bytes.slice(offset, offset + count * 8).buffer)
+}
+
+export const readChunk = (bytes: Uint8Array): Columns => {
+  const count = bytes.byteLength / chunkPointBytes
+  if (!Number.isInteger(count)) throw new UnexpectedRow("the length of a chunk is not a multiple of 24")
+  return {
+    count,
+    steps: float64(bytes, 0, count),
+    values: float64(bytes, count * 8, count),
+    times: float64(bytes, count * 16, count)
+  }
+}
+
+export const writeChunk = (columns: Columns, from: number, to: number): Uint8Array => {
+  const count = to - from
+  const out = new Float64Array(count * 3)
+  out.set(columns.steps.subarray(from, to), 0)
+  out.set(columns.values.subarray(from, to), count)
+  out.set(columns.times.subarray(from, to), count * 2)
+  return new Uint8Array(out.buffer)
+}
+
+/** Room for `count` points, and the bytes they are written to. */
+export const makeTail = (count: number): { readonly bytes: Uint8Array; readonly columns: TailColumns } => {
+  const bytes = new Uint8Array(count * tailPointBytes)
+  return { bytes, columns: readTail(bytes) }
+}
+
+export const readTail = (bytes: Uint8Array): TailColumns => {
+  const count = bytes.byteLength / tailPointBytes
+  if (!Number.isInteger(count)) throw new UnexpectedRow("the length of a tail row is not a multiple of 28")
+  const streams = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+  return {
+    count,
+    steps: float64(bytes, 0, count),
+    values: float64(bytes, count * 8, count),
+    times: float64(bytes, count * 16, count),
+    streams: new Uint32Array(streams.buffer, streams.byteOffset + count * 24, count)
+  }
+}
+
+export const makeColumns = (count: number): Columns => ({
+  count,
+  steps: new Float64Array(count),
+  values: new Float64Array(count),
+  times: new Float64Array(count)
+})
+
+/** Copies points `from` to `to` of `source` to `target`, from `at` on. */
+export const copyColumns = (target: Columns, at: number, source: Columns, from: number, to: number): void => {
+  target.steps.set(source.steps.subarray(from, to), at)
+  target.values.set(source.values.subarray(from, to), at)
+  target.times.set(source.times.subarray(from, to), at)
+}

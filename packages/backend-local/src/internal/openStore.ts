@@ -1,0 +1,59 @@
+/** Opens the database file, for writing or for reading. */
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs"
+import { dirname } from "node:path"
+import { migrate, version, versionOf } from "../Migrations.ts"
+import { busyMillis } from "./attempt.ts"
+import { Connection } from "./Connection.ts"
+
+/** A store that lives and dies with its connection. */
+export const memory = ":memory:"
+
+/** Holds the pages of the streams that are being written; SQLite's own default is 2 MiB. */
+const cacheKiB = 16_384
+/** 4,000 pages of 4 KiB: about 16 MiB between two checkpoints, each of which syncs the file. */
+const checkpointPages = 4_000
+/** The log is cut to this after a checkpoint, should a long read have let it grow. */
+const walBytesMax = 64 * 2 ** 20
+
+/** Creates what is missing and migrates what is old. */
+export const openForWriting = (file: string): Connection => {
+  if (file !== memory) createFile(file)
+  const connection = new Connection(file, { readOnly: false, busyMillis })
+  try {
+    // NORMAL: a power cut may undo the last transactions, data and marks together; the journal has them.
+    connection.database.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA cache_size = -${cacheKiB};
+      PRAGMA wal_autocheckpoint = ${checkpointPages};
+      PRAGMA journal_size_limit = ${walBytesMax}`)
+    migrate(connection)
+    return connection
+  } catch (failure) {
+    connection[Symbol.dispose]()
+    throw failure
+  }
+}
+
+/** `undefined` when there is no store yet. One of an older version is migrated first, which needs the right to write. */
+export const openForReading = (file: string): Connection | undefined => {
+  if (!existsSync(file)) return undefined
+  const connection = new Connection(file, { readOnly: true, busyMillis })
+  try {
+    const found = versionOf(connection)
+    if (found === version) return connection
+    connection[Symbol.dispose]()
+    if (found === 0) return undefined
+    openForWriting(file)[Symbol.dispose]()
+    return new Connection(file, { readOnly: true, busyMillis })
+  } catch (failure) {
+    if (connection.database.isOpen) connection[Symbol.dispose]()
+    throw failure
+  }
+}
+
+/** With mode 0600 (J1.4), which SQLite then gives to the log beside it. */
+const createFile = (file: string): void => {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  closeSync(openSync(file, "a", 0o600))
+}
