@@ -4,6 +4,8 @@
 import { JournalStorage } from "@tracelet/core/JournalStorage"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { cpSync } from "node:fs"
 import { dirname } from "node:path"
 import { createInterface } from "node:readline/promises"
@@ -19,10 +21,17 @@ const program = Effect.gen(function* () {
       case "probe":
         return yield* storage.probe(path)
       case "probe for a second": {
-        const seen = new Set<string>()
+        const counts = { free: 0, held: 0, unknown: 0 }
         const until = performance.now() + 1_000
-        while (performance.now() < until) seen.add(yield* storage.probe(path))
-        return [...seen].toSorted().join(" ")
+        while (performance.now() < until) counts[yield* storage.probe(path)]++
+        return `free ${counts.free} held ${counts.held} unknown ${counts.unknown}`
+      }
+      // As a prober does that is not given the processor.
+      case "hold for 20 ms": {
+        const scope = yield* Scope.make()
+        const taken = yield* Scope.provide(storage.lock(path), scope)
+        setTimeout(() => Effect.runFork(Scope.close(scope, Exit.void)), 20)
+        return taken
       }
       case "copy":
         cpSync(dirname(path), `${dirname(path)}-copy`, { recursive: true })

@@ -15,7 +15,7 @@ import {
   readFile,
   readFileSync,
   readSync,
-  renameSync,
+  rename,
   statSync,
   unlinkSync,
   writevSync
@@ -95,7 +95,7 @@ export const replace = (path: string, bytes: Uint8Array, sync: boolean): Effect.
     )
   )
   return write.pipe(
-    Effect.andThen(attempt("replace", path, () => renameSync(temporary, path))),
+    Effect.andThen(renameElsewhere(temporary, path)),
     Effect.onError(() => Effect.ignore(remove(temporary))),
     Effect.andThen(sync ? syncFolder(dirname(path)) : Effect.void)
   )
@@ -162,6 +162,12 @@ const writeAll = (descriptor: number, vectors: ReadonlyArray<Uint8Array>, offset
   }
   return end
 }
+
+/** In the thread pool: ext4 flushes a file that takes another's name, which was seen to take a millisecond and more. */
+const renameElsewhere = (from: string, to: string): Effect.Effect<void, StorageError> =>
+  Effect.callback((resume) => {
+    rename(from, to, (error) => resume(error === null ? Effect.void : Effect.fail(failure("replace", to, error))))
+  })
 
 const pieces = (bytes: Uint8Array): ReadonlyArray<readonly [number, Uint8Array]> =>
   Array.from({ length: Math.ceil(bytes.length / hereBytesMax) }, (_, i) => [
