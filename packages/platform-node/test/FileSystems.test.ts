@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FileSystems from "@tracelet/platform-node/FileSystems"
 import * as Effect from "effect/Effect"
 import { kindOf, mountOf, parseMountInfo } from "../src/internal/mounts.ts"
-import { spawnSync } from "node:child_process"
 import { mkdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
+import { canMount, runs } from "./machine.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 // Lines as proc(5) describes them: with and without optional fields, an escaped name, a mount over another.
@@ -54,16 +54,13 @@ describe("a type of file system", () => {
 })
 
 describe("lookup", () => {
-  const canMount =
-    process.getuid?.() === 0 && spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "tracelet", "/mnt"]).status === 0
-
   it.live.skipIf(!canMount)("follows links, and takes a path that is not there for its folder (root, mount)", () =>
     Effect.gen(function* () {
       const root = yield* temporaryFolder
       const disk = join(root, "a disk")
       mkdirSync(disk)
-      assert.strictEqual(spawnSync("mount", ["-t", "tmpfs", "tracelet", disk]).status, 0)
-      yield* Effect.addFinalizer(() => Effect.sync(() => spawnSync("umount", [disk])))
+      assert.isTrue(runs("mount", "-t", "tmpfs", "tracelet", disk))
+      yield* Effect.addFinalizer(() => Effect.sync(() => runs("umount", disk)))
       symlinkSync(disk, join(root, "link"))
       const expected = { type: "tmpfs", mountPoint: disk, kind: "local" }
       assert.deepStrictEqual(yield* FileSystems.lookup(disk), expected)

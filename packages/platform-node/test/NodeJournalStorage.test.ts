@@ -7,15 +7,10 @@ import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { canMount, isRoot, runs } from "./machine.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
-
-const isRoot = process.getuid?.() === 0
-const runs = (command: string, ...args: ReadonlyArray<string>) =>
-  spawnSync(command, args, { stdio: "ignore" }).status === 0
-const canMount = isRoot && runs("unshare", "-m", "mount", "-t", "tmpfs", "tracelet", "/mnt")
 
 const test = <A, E>(
   name: string,

@@ -20,9 +20,9 @@ const program = Effect.gen(function* () {
         return yield* storage.lock(path)
       case "probe":
         return yield* storage.probe(path)
-      case "probe for a second": {
+      case "probe for a while": {
         const counts = { free: 0, held: 0, unknown: 0 }
-        const until = performance.now() + 1_000
+        const until = performance.now() + 500
         while (performance.now() < until) counts[yield* storage.probe(path)]++
         return `free ${counts.free} held ${counts.held} unknown ${counts.unknown}`
       }

@@ -23,12 +23,11 @@ import {
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline/promises"
 import { fileURLToPath } from "node:url"
+import { isRoot, runs } from "./machine.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const node = [process.execPath, "--conditions=@tracelet/source", file("lockProcess.ts")]
-const runs = (command: string, ...args: ReadonlyArray<string>) =>
-  spawnSync(command, args, { stdio: "ignore" }).status === 0
 
 /** A process that answers a line with a line, killed when the scope closes. */
 const start = (...[command = "", ...args]: ReadonlyArray<string>) =>
@@ -83,7 +82,7 @@ const test = <A, E>(
     20_000
   )
 
-describe("a Python writer's lock", () => {
+describe("a Python writer's lock", { concurrent: true }, () => {
   const isPossible = process.platform === "linux" && runs("python3", "-c", "import fcntl; fcntl.F_OFD_SETLK")
 
   test(
@@ -117,7 +116,7 @@ describe("a Python writer's lock", () => {
   )
 })
 
-describe("a Node process's lock", () => {
+describe("a Node process's lock", { concurrent: true }, () => {
   test("is seen by another, and free after SIGKILL", true, (path) =>
     Effect.gen(function* () {
       const [holder, other] = [yield* startNode(path), yield* startNode(path)]
@@ -191,7 +190,7 @@ describe("a Node process's lock", () => {
   )
 })
 
-describe("probing", () => {
+describe("probing", { concurrent: true }, () => {
   test("looks again before it believes a lock that is held for a moment", true, (path) =>
     Effect.gen(function* () {
       const other = yield* startNode(path)
@@ -206,7 +205,7 @@ describe("probing", () => {
     Effect.gen(function* () {
       writeFileSync(path, "")
       const all = yield* Effect.forEach(Array(3), () => startNode(path))
-      const seen = yield* Effect.forEach(all, (each) => each.ask("probe for a second"), { concurrency: "unbounded" })
+      const seen = yield* Effect.forEach(all, (each) => each.ask("probe for a while"), { concurrency: "unbounded" })
       for (const counts of seen) {
         const [free = 0, held = 0, unknown = 0] = [...counts.matchAll(/\d+/g)].map(Number)
         // They do nothing but probe, so now and then both looks meet somebody. What matters is that it passes.
@@ -224,7 +223,7 @@ describe("probing", () => {
       const all = yield* Effect.forEach(Array(3), () => startNode(path))
       yield* Effect.forEach(all, (each) => each.ask("probe"), { concurrency: "unbounded" })
       const probing = yield* Effect.forkChild(
-        Effect.forEach(all, (each) => each.ask("probe for a second"), { concurrency: "unbounded" }),
+        Effect.forEach(all, (each) => each.ask("probe for a while"), { concurrency: "unbounded" }),
         { startImmediately: true }
       )
       for (let i = 0; i < 20; i++) assert.isTrue(yield* Effect.scoped(lock(path)))
@@ -232,7 +231,6 @@ describe("probing", () => {
     })
   )
 
-  const isRoot = process.getuid?.() === 0
   const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
   const canBeNobody = isRoot && runs("setpriv", ...nobody.slice(1), process.execPath, "-e", "0")
 
