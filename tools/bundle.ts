@@ -47,14 +47,15 @@ const bundle = async (entry: string, file: string): Promise<string> => {
     input: entry,
     platform: "node",
     resolve: { conditionNames: ["@tracelet/source", "node", "import", "default"] },
-    onLog: (_level, log, next) => {
-      // An import that is not found would be left in, and fail at the user's.
-      if (log.code === "UNRESOLVED_IMPORT") throw new StepError(log.message, { again: "npm run build" })
-      next("warn", log)
-    }
+    // An import that is not found would be left in, and fail at the user's.
+    onLog: (level, log, next) => next(log.code === "UNRESOLVED_IMPORT" ? "error" : level, log)
   })
-  const { output } = await build.generate({ format: "cjs", minify: true, codeSplitting: false })
-  await build.close()
+  const { output } = await build
+    .generate({ format: "cjs", minify: true, codeSplitting: false })
+    .catch((error: unknown) => {
+      throw new StepError(error instanceof Error ? error.message : String(error), { again: "npm run build" })
+    })
+    .finally(() => build.close())
   const [chunk, ...others] = output
   if (others.length > 0) throw new StepError(`${entry} became ${output.length} files instead of one`)
   replaceFile(file, chunk.code)

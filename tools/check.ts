@@ -6,7 +6,7 @@ import { runMain, showDuration } from "./setup/steps.mjs"
 
 await runMain(async () => {
   const started = Date.now()
-  await installTestTools((detail) => console.log(`  .venv: ${detail}`))
+  await installTestTools(() => {})
   const outcomes = await runGraph(checks(), "stop")
   const isGreen = [...outcomes.values()].every((outcome) => outcome === "passed" || outcome === "skipped")
   console.log(`${isGreen ? "all green" : "stopped"} after ${showDuration(Date.now() - started)}`)

@@ -58,6 +58,12 @@ export const checks = (reports?: Reports): ReadonlyArray<Step> => [
 export const slowChecks = (reports: Reports, missingTorch: string | undefined): ReadonlyArray<Step> => [
   { name: "packed packages", command: "node tools/packed.ts", after: ["types"] },
   {
+    name: "packed Python module",
+    command: "node tools/wheel.ts",
+    after: ["bundle"],
+    skip: venvMinor() < 10 ? "hatchling needs Python 3.10" : undefined
+  },
+  {
     name: "Python tests with PyTorch",
     command: pytest("torch", ` -W default --junitxml=${reports.pytestTorch}`),
     after: ["bundle", "Python tests"],

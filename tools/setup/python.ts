@@ -100,7 +100,7 @@ const ensurePip = async (report: Report) => {
 const ensureSet = async (set: RequirementSet, report: Report, install: () => Promise<void>): Promise<boolean> => {
   await makeVenv(report)
   if (readStamp().includes(setKey(set))) return false
-  say(`      ${sizes[set]}`)
+  say(`      .venv, ${set}: ${sizes[set]}`)
   await ensurePip(report)
   await install()
   addToStamp(setKey(set))
