@@ -1,2 +1,3 @@
-/** Placeholder until the first module is here. */
-export const isPlaceholder = true
+export * as AgentAddress from "./AgentAddress.ts"
+export * as AgentApi from "./AgentApi.ts"
+export * as AgentClient from "./AgentClient.ts"

@@ -1,0 +1,127 @@
+/**
+ * The backends that come with tracelet, found by the id of their plugin, and how a run's record of backends becomes targets of its
+ * delivery. This list is the only place that names built-in plugins; the agent and every command that delivers take their targets here.
+ *
+ * A backend that cannot be had never fails anything: it becomes `missing` or `error` with a reason, and the others go on.
+ */
+import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
+import { Backend } from "@tracelet/core/Backend"
+import type { Target } from "@tracelet/core/Delivery"
+import { Journal } from "@tracelet/core/Journal"
+import { isJsonObject, type Json, type JsonObject } from "@tracelet/core/JsonObject"
+import type { Targets, Unavailable } from "@tracelet/core/Pipeline"
+import type { ConfiguredPlugin, Manifest, PluginConfigError } from "@tracelet/core/Plugin"
+import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as RcMap from "effect/RcMap"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+
+/** A backend plugin as it is used here: its config comes from a journal. */
+export interface BackendPlugin extends Manifest {
+  readonly fromUnknown: (config: unknown) => ConfiguredPlugin<Backend, PluginConfigError, Journal>
+}
+
+/** The built-in backends. */
+export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest]
+
+/** Requests under way at once in one backend, over all runs: few enough for a small server, enough to hide a slow one's answers. */
+export const permitsDefault = 4
+
+/** How long a backend that no run uses is kept for the next one. */
+const idleTimeToLive = "5 seconds"
+
+/** Secrets by the name a run gives its backend; they are put over the recorded config, which holds none. */
+export type Secrets = ReadonlyMap<string, { readonly [key: string]: string }>
+
+export interface TargetsOptions {
+  readonly secrets?: Secrets
+}
+
+export interface Distribution {
+  /** One target for each backend that the run names. What was built for it is let go when the scope closes. */
+  readonly targetsOf: (started: RunStarted, options?: TargetsOptions) => Effect.Effect<Targets, never, Scope.Scope>
+}
+
+/**
+ * Backends are built once for each plugin and config, at their first use, and shared by the runs that ask; so are their permits. The
+ * scope is that of the host: when it closes all of them are closed.
+ *
+ * @param plugins - default: the built-in ones
+ */
+export const make = (
+  plugins: ReadonlyArray<BackendPlugin> = backends
+): Effect.Effect<Distribution, never, Journal | Scope.Scope> =>
+  Effect.gen(function* () {
+    const journal = yield* Journal
+    const memoMap = Layer.CurrentMemoMap.forkOrCreate(yield* Effect.context())
+    // Keyed by all that decides what is built, as JSON with sorted keys: the text never leaves this map.
+    const built = yield* RcMap.make({
+      idleTimeToLive,
+      lookup: (key: string) =>
+        Effect.gen(function* () {
+          const [id, config]: readonly [string, unknown] = JSON.parse(key)
+          const plugin = plugins.find((candidate) => candidate.id === id)
+          if (plugin === undefined) return missing(id)
+          const context = yield* Layer.buildWithMemoMap(
+            plugin.fromUnknown(config).layer,
+            memoMap,
+            yield* Effect.scope
+          ).pipe(Effect.provideService(Journal, journal))
+          return {
+            backend: Context.get(context, Backend),
+            route: undefined,
+            processors: [],
+            permits: Semaphore.makeUnsafe(permitsDefault)
+          } satisfies Target
+        })
+    })
+    const targetOf = ({ name, plugin, config }: BackendReference, secrets: Secrets | undefined) =>
+      RcMap.get(built, sortedJson([plugin, withSecrets(config, secrets?.get(name))])).pipe(
+        Effect.catchCause((cause): Effect.Effect<Unavailable> => {
+          const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+          if (failure === undefined && cause.reasons.every((reason) => reason._tag === "Interrupt")) {
+            return Effect.interrupt
+          }
+          const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
+          const reason = failure?.error.message ?? `${plugin} could not be started: ${String(defect)}`
+          return Effect.succeed({ state: "error", reason })
+        })
+      )
+    return {
+      targetsOf: (started, options) =>
+        Effect.map(
+          Effect.forEach(started.backends, (reference) =>
+            Effect.map(targetOf(reference, options?.secrets), (target) => [reference.name, target] as const)
+          ),
+          (entries) => new Map(entries)
+        )
+    }
+  })
+
+/** For a command that delivers one run: `make` for the length of this scope. With several runs, call `make` once. */
+export const targetsOf = (
+  started: RunStarted,
+  options?: TargetsOptions
+): Effect.Effect<Targets, never, Journal | Scope.Scope> =>
+  Effect.flatMap(make(), (distribution) => distribution.targetsOf(started, options))
+
+/** A trainer that names a backend it does not know records it with plugin `backend.<name>`. */
+const missing = (id: string): Unavailable => ({
+  state: "missing",
+  reason:
+    `No plugin ${id} is installed here. What it should get is kept in the journal: ` +
+    `correct the name, or install the plugin and run "tracelet sync".`
+})
+
+const withSecrets = (config: JsonObject, secrets: { readonly [key: string]: string } | undefined): JsonObject =>
+  Object.fromEntries([...Object.entries(config), ...Object.entries(secrets ?? {})])
+
+const sortedJson = (value: Json): string =>
+  JSON.stringify(value, (_key, part: Json) =>
+    isJsonObject(part) ? Object.fromEntries(Object.entries(part).toSorted(byKey)) : part
+  )
+
+const byKey = ([a]: readonly [string, Json], [b]: readonly [string, Json]): number => (a < b ? -1 : 1)
