@@ -10,6 +10,7 @@ import { failedStatus, start, type Lane, type LaneState, type LaneStatus, type T
 import type { StorageError } from "./JournalStorage.ts"
 import type { RunStarted } from "./RunEvent.ts"
 import type { RunJournal, Standing } from "./RunJournal.ts"
+import { Backlog } from "./internal/backlog.ts"
 
 /** A backend that a run names and that is not to be had here. */
 export interface Unavailable {
@@ -34,6 +35,7 @@ export interface RunDelivery {
   readonly run: RunJournal
   readonly started: RunStarted
   readonly standing: Effect.Effect<Standing, StorageError>
+  /** Cheap to ask again: the journal is counted once, whatever is behind. */
   readonly backends: Effect.Effect<ReadonlyMap<string, BackendStanding>, StorageError>
   /** Everything is delivered, and closed where the run is over; or what is left waits for somebody to act. */
   readonly isSettled: () => boolean
@@ -64,6 +66,8 @@ export const deliver = (
       if ("backend" in target) lanes.set(name, yield* start(name, run, started, target))
       else failed.set(name, failedStatus(target.state, target.reason))
     }
+    const scope = yield* Effect.scope
+    const backlogs = new Map([...targets.keys()].map((name) => [name, new Backlog(run, scope)]))
     const isSettled = () => [...lanes.values()].every((lane) => lane.isSettled)
     return {
       run,
@@ -73,7 +77,9 @@ export const deliver = (
         const standings = new Map<string, BackendStanding>()
         for (const name of targets.keys()) {
           const status = lanes.get(name)?.status ?? failed.get(name)
-          if (status !== undefined) standings.set(name, yield* backendStanding(run, status))
+          const backlog = backlogs.get(name)
+          if (status === undefined || backlog === undefined) continue
+          standings.set(name, toStanding(status, status.state === "done" ? 0 : yield* backlog.pending(status)))
         }
         return standings
       }),
@@ -92,13 +98,17 @@ export const deliver = (
 
 /** What a lane has done, and what still lies behind its marks. */
 export const backendStanding = (run: RunJournal, status: LaneStatus): Effect.Effect<BackendStanding, StorageError> =>
-  Effect.map(status.state === "done" ? Effect.succeed({ events: 0 }) : run.countFrom(status.marks), ({ events }) => ({
-    delivered: status.counts.delivered,
-    pending: events,
-    deadLetter: status.counts.rejected,
-    state: status.state,
-    ...(status.reason === undefined ? {} : { reason: status.reason })
-  }))
+  Effect.map(status.state === "done" ? Effect.succeed({ events: 0 }) : run.countFrom(status.marks), ({ events }) =>
+    toStanding(status, events)
+  )
+
+const toStanding = (status: LaneStatus, pending: number): BackendStanding => ({
+  delivered: status.counts.delivered,
+  pending,
+  deadLetter: status.counts.rejected,
+  state: status.state,
+  ...(status.reason === undefined ? {} : { reason: status.reason })
+})
 
 /** The same for a run that nobody delivers now, from its cursor file. */
 export const standingFromCursor = (run: RunJournal, backend: string): Effect.Effect<BackendStanding, StorageError> =>
