@@ -223,8 +223,9 @@ export class Lane {
     let filtered = 0
     for (const event of batch.events) {
       const kind = kindOf(event)
-      const isWanted =
-        kind === undefined || (backend.capabilities.kinds.has(kind) && (route === undefined || route.accepts(event)))
+      // Start, end and heartbeats reach a backend by `open` and `close`.
+      if (kind === undefined) continue
+      const isWanted = backend.capabilities.kinds.has(kind) && (route === undefined || route.accepts(event))
       let processed: RunEvent | undefined = isWanted ? event : undefined
       for (const processor of processors) processed = processed === undefined ? undefined : processor.apply(processed)
       filtered += countOf(event) - (processed === undefined ? 0 : countOf(processed))
@@ -237,7 +238,7 @@ export class Lane {
   private send(opened: BackendRun, batch: Batch): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
       // A backend that keeps the marks itself has to hear of them; another has no use for a batch of nothing.
-      if (batch.events.every((event) => countOf(event) === 0) && opened.confirmed === undefined) {
+      if (batch.events.length === 0 && opened.confirmed === undefined) {
         return yield* this.advance(batch, batch.to, 0, 0, batch.filtered)
       }
       const report = yield* opened.write(batch).pipe(

@@ -160,7 +160,7 @@ export class GroupWriter {
   /** Returns when all that was committed survives a power cut. */
   get sync(): Effect.Effect<void, StorageError> {
     return Effect.gen({ self: this }, function* () {
-      for (const segment of [...this.unsynced]) {
+      for (const segment of Array.from(this.unsynced)) {
         const { file } = segment
         this.unsynced.delete(segment)
         if (file === undefined) continue

@@ -43,6 +43,7 @@ export interface JournalWriterOptions {
 }
 
 export class JournalWriter {
+  readonly id: string
   private readonly group: GroupWriter
   private readonly bufferBytes: number
   private readonly something = Latch.makeUnsafe(false)
@@ -54,6 +55,7 @@ export class JournalWriter {
 
   constructor(options: JournalWriterOptions) {
     const { storage } = options
+    this.id = options.identity.writer
     this.bufferBytes = options.bufferBytes
     this.group = new GroupWriter({
       ...options,

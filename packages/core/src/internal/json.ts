@@ -3,6 +3,8 @@
  * texts, −0 is written `-0`, whole numbers beyond ±(2^53 − 1) and bigints are the text of their digits.
  */
 
+import type { Json } from "../JsonObject.ts"
+
 /** Deepest nesting that is written; what lies below is refused. */
 export const depthMax = 64
 
@@ -20,7 +22,9 @@ export const stringify = (value: unknown, depth = 0): string | undefined => {
       return Number.isSafeInteger(Number(value)) ? String(value) : `"${value}"`
     case "object":
       return value === null ? "null" : Array.isArray(value) ? array(value, depth) : object(value, depth)
-    default:
+    case "undefined":
+    case "function":
+    case "symbol":
       return undefined
   }
 }
@@ -53,4 +57,10 @@ const object = (value: object, depth: number): string | undefined => {
     parts.push(`${JSON.stringify(key)}:${part}`)
   }
   return `{${parts.join(",")}}`
+}
+
+/** The value as `JSON.parse` would give it back, or `undefined` when it has no JSON text. */
+export const normalise = (value: unknown): Json | undefined => {
+  const text = stringify(value)
+  return text === undefined ? undefined : JSON.parse(text)
 }

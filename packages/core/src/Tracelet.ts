@@ -1,0 +1,237 @@
+/**
+ * The composition root of an app: backends, routes, collectors and processors as one Layer. The keys of `backends` are their names here:
+ * a route to a name that is not among them does not compile, and neither does a layer whose services are not all provided.
+ *
+ * Many plugins provide the same `Backend` service, and merging layers that do keeps only the last; so each plugin's layer is built by
+ * itself, with the shared memo map, and its service is taken out.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Backend } from "./Backend.ts"
+import { CurrentRun } from "./CurrentRun.ts"
+import type { Target } from "./Delivery.ts"
+import { Journal, type JournalError } from "./Journal.ts"
+import * as Name from "./Name.ts"
+import { deliver, type RunDelivery } from "./Pipeline.ts"
+import { reference, type ConfiguredPlugin, type PluginConfigError } from "./Plugin.ts"
+import type { Processor } from "./Processor.ts"
+import type { Route } from "./Route.ts"
+import * as Run from "./Run.ts"
+import type { BackendReference, RunStarted } from "./RunEvent.ts"
+import { Source } from "./Source.ts"
+import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
+import { now, type JournalWriter } from "./internal/journalWriter.ts"
+
+/** Version of all packages of a release. */
+export const version = "0.1.0"
+
+export interface Backends {
+  readonly [name: string]: ConfiguredPlugin<Backend, unknown, unknown>
+}
+
+export interface Options<B extends Backends, C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>> {
+  /** By their names here: 1 to 64 letters, digits, `_` and `-`. */
+  readonly backends: B
+  /** A backend not named here gets everything. */
+  readonly routes?: { readonly [K in keyof NoInfer<B>]?: Route }
+  /** Sample what surrounds each run, for as long as it runs. */
+  readonly collectors?: C
+  /** In this order, in every lane. */
+  readonly processors?: ReadonlyArray<Processor>
+  /**
+   * Longest wait, when the layer ends, for what is still on its way. Too short, and a run's last points arrive only when somebody
+   * delivers the folder again; too long, and an app whose service is down ends late. Default 30 seconds.
+   */
+  readonly drain?: Duration.Input
+  /** What `log` does when the buffer is full: wait for the writer, or count the values as lost. Default `block`. */
+  readonly onFull?: "block" | "dropNewest"
+  /** Bytes that may wait to be written, per run. Default 4 MiB. */
+  readonly bufferBytes?: number
+}
+
+type ErrorOf<C> = C extends ConfiguredPlugin<infer _Provides, infer E, infer _R> ? E : never
+type NeedsOf<C> = C extends ConfiguredPlugin<infer _Provides, infer _E, infer R> ? R : never
+
+/** Most lanes of one backend that write at a time. */
+const lanesAtOnce = 4
+
+/** How a backend's name is refused. */
+const nameProblem = (name: string): string =>
+  `"${name}" is no name for a backend: use 1 to 64 letters, digits, _ and -.`
+
+export const layer = <
+  const B extends Backends,
+  const C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>> = readonly []
+>(
+  options: Options<B, C>
+): Layer.Layer<
+  Tracker,
+  PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number]>,
+  Journal | NeedsOf<B[keyof B] | C[number]>
+> =>
+  // What the plugins fail with and need is only known from the types of the record; the loop below sees `unknown`.
+  Layer.effect(Tracker, make(options)) as Layer.Layer<
+    Tracker,
+    PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number]>,
+    Journal | NeedsOf<B[keyof B] | C[number]>
+  >
+
+const make = Effect.fnUntraced(function* (
+  options: Options<Backends, ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>>
+) {
+  const journal = yield* Journal
+  const scope = yield* Effect.scope
+  const memoMap = yield* Layer.CurrentMemoMap
+  const build = <S, E, R>(plugin: ConfiguredPlugin<S, E, R>) => Layer.buildWithMemoMap(plugin.layer, memoMap, scope)
+
+  const routes = new Map(Object.entries(options.routes ?? {}))
+  const references: Array<BackendReference> = []
+  const targets = new Map<string, Target>()
+  for (const [name, plugin] of Object.entries(options.backends)) {
+    if (!Name.idPattern.test(name)) return yield* new RunOptionsError({ message: nameProblem(name) })
+    targets.set(name, {
+      backend: Context.get(yield* build(plugin), Backend),
+      route: routes.get(name),
+      processors: options.processors ?? [],
+      permits: yield* Semaphore.make(lanesAtOnce)
+    })
+    references.push(yield* reference(name, plugin))
+  }
+  const sources: Array<Source["Service"]> = []
+  for (const plugin of options.collectors ?? []) sources.push(Context.get(yield* build(plugin), Source))
+
+  const deliveries = new Set<RunDelivery>()
+  // Of its own, since what is forked from the layer's scope later would be closed before the finalizer here, which waits for it.
+  const delivering = yield* Scope.make()
+  const longest = Duration.fromInputUnsafe(options.drain ?? "30 seconds")
+  yield* Effect.addFinalizer((exit) =>
+    Effect.andThen(drain(deliveries, longest, journal.folder), Scope.close(delivering, exit))
+  )
+
+  /** Delivers until the run is done, beyond its own end, and then lets go of what that took. */
+  const deliverInLayer = Effect.fnUntraced(function* (started: RunStarted) {
+    const own = yield* Scope.fork(delivering)
+    const run = yield* Effect.provideService(journal.open(started.run.id), Scope.Scope, own)
+    const delivery = yield* Effect.provideService(deliver(run, started, targets), Scope.Scope, own)
+    if (delivery === undefined) return undefined
+    deliveries.add(delivery)
+    return {
+      wake: delivery.wake,
+      release: whenDone(delivery).pipe(
+        Effect.andThen(Effect.sync(() => deliveries.delete(delivery))),
+        Effect.andThen(Scope.close(own, Exit.void)),
+        Effect.forkIn(delivering)
+      )
+    }
+  })
+
+  const startRun = Effect.fnUntraced(function* (runOptions: RunOptions) {
+    const id = yield* journal.newRunId
+    const run = yield* describe(id, runOptions)
+    const started: RunStarted = {
+      _tag: "RunStarted",
+      time: yield* now,
+      run,
+      backends: references,
+      client: { language: "typescript", version: runtimeVersion(), tracelet: version }
+    }
+    const delivery = yield* Effect.acquireRelease(
+      Effect.succeed<{ current: Effect.Success<ReturnType<typeof deliverInLayer>> }>({ current: undefined }),
+      ({ current }) => (current === undefined ? Effect.void : Effect.andThen(current.wake, current.release))
+    )
+    const writer = yield* journal.write({
+      run: id,
+      role: "primary",
+      ...(options.bufferBytes === undefined ? {} : { bufferBytes: options.bufferBytes })
+    })
+    writer.event(started)
+    yield* writer.commit
+    delivery.current = yield* deliverInLayer(started)
+    yield* Effect.addFinalizer((exit) => finish(writer, exit))
+    for (const source of sources) yield* Effect.forkScoped(observe(journal, source, id, writer.id))
+    const current = { run, writer, onFull: options.onFull ?? "block", flush: writer.flush } as const
+    return { ...run, provide: Effect.provideService(CurrentRun, current) } satisfies RunUnderWay
+  })
+
+  return Tracker.of({ backends: [...targets.keys()], startRun })
+})
+
+const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions) {
+  const { project = Run.defaultProject, name = Run.defaultName(id), tags = {} } = options
+  for (const text of [project, name]) {
+    const problem = Name.problem(text)
+    if (problem !== undefined) return yield* new RunOptionsError({ message: `A run's project and name: ${problem}.` })
+  }
+  const problems: Array<string> = []
+  const legal = toTags(tags, (problem) => problems.push(problem))
+  if (problems[0] !== undefined) return yield* new RunOptionsError({ message: `A run's tags: ${problems[0]}.` })
+  return { id, project, name, tags: legal }
+})
+
+/** The end record, and what was refused. */
+const finish = (writer: JournalWriter, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const time = yield* now
+    if (Exit.isSuccess(exit)) writer.event({ _tag: "RunFinished", time, status: "finished" })
+    else if (Exit.hasInterrupts(exit)) writer.event({ _tag: "RunFinished", time, status: "killed" })
+    else writer.event({ _tag: "RunFinished", time, status: "failed", error: describeCause(exit) })
+    for (const [reason, count] of writer.refusals) {
+      yield* Effect.logWarning(`tracelet refused ${count} ${count === 1 ? "value" : "values"}: ${reason}`)
+    }
+    yield* Effect.catch(writer.flush, (error) =>
+      Effect.logError(`tracelet could not write the end of a run, and what was logged just before: ${error.message}`)
+    )
+  })
+
+/** Longest text of an error in an end record (journal.md J5.6). */
+const errorLengthMax = 4_096
+
+const describeCause = (exit: Exit.Failure<unknown, unknown>): string => {
+  const reason = exit.cause.reasons.find(({ _tag }) => _tag !== "Interrupt")
+  const error = reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : undefined
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return text.slice(0, errorLengthMax).toWellFormed()
+}
+
+/** Samples of a collector, in a journal of their own beside the writer they watch. */
+const observe = (journal: Journal["Service"], source: Source["Service"], run: Run.RunId, of: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const writer = yield* journal.write({ run, role: "observer", of })
+      yield* Stream.runForEach(source.samples, ({ values, context }) =>
+        Effect.map(now, (time) => values.forEach((value, name) => writer.point(name, value, undefined, context, time)))
+      )
+    })
+  ).pipe(Effect.catchCause((cause) => Effect.logWarning(`tracelet: the collector ${source.id} stopped`, cause)))
+
+const whenDone = (delivery: RunDelivery): Effect.Effect<void> =>
+  Effect.suspend(() => (delivery.isDone() ? Effect.void : Effect.sleep("50 millis"))).pipe(
+    Effect.repeat({ until: () => delivery.isDone() }),
+    Effect.asVoid
+  )
+
+/** Waits for what is on its way; says what is left and how it is sent later. */
+const drain = (deliveries: ReadonlySet<RunDelivery>, longest: Duration.Duration, folder: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* Effect.forEach([...deliveries], ({ wake }) => wake, { discard: true })
+    yield* Effect.forEach([...deliveries], ({ settled }) => settled, { concurrency: "unbounded", discard: true }).pipe(
+      Effect.timeoutOption(longest)
+    )
+    const left = [...deliveries].filter((delivery) => !delivery.isDone())
+    if (left.length === 0) return
+    const names = left.map(({ started }) => started.run.name).join(", ")
+    yield* Effect.logWarning(
+      `tracelet: not everything of ${names} is delivered. It is kept in ${folder}; \`tracelet sync\` sends it.`
+    )
+  })
+
+declare const process: { readonly version?: string } | undefined
+
+/** The JavaScript runtime's version, where it says it. */
+const runtimeVersion = (): string => (typeof process === "undefined" ? "" : (process?.version ?? ""))

@@ -1,0 +1,247 @@
+/**
+ * What a user calls: begin a run, and log into it.
+ *
+ * @example
+ * ```ts
+ * const train = Effect.gen(function*() {
+ *   yield* Tracker.logParams({ lr: 1e-3 })
+ *   for (let step = 0; step < 1000; step++) yield* Tracker.log({ loss: fit(step) }, { step })
+ * }).pipe(Tracker.withRun({ project: "digits", name: "baseline" }))
+ * ```
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { CurrentRun } from "./CurrentRun.ts"
+import type { JournalError, JournalWriter } from "./Journal.ts"
+import type { JsonObject } from "./JsonObject.ts"
+import * as Name from "./Name.ts"
+import { isStep } from "./Point.ts"
+import type { Run as RunData } from "./Run.ts"
+import type { SeriesContext } from "./SeriesContext.ts"
+import * as Json from "./internal/json.ts"
+
+/** A name or project that is no legal name (journal.md J5.22). Tags and params that are none are refused and counted instead. */
+export class RunOptionsError extends Schema.TaggedError<RunOptionsError>()("RunOptionsError", {
+  message: Schema.String
+}) {}
+
+/** The buffer is full: what is written falls behind what is logged, or the disk takes nothing. */
+export class BufferFull extends Schema.TaggedError<BufferFull>()("BufferFull", { message: Schema.String }) {}
+
+export interface RunOptions {
+  /** Default `default`. */
+  readonly project?: string
+  /** Default `run-` and the first 8 characters of the id. */
+  readonly name?: string
+  /** Labels, or keys with values. */
+  readonly tags?: ReadonlyArray<string> | { readonly [key: string]: string }
+}
+
+/** A run under way. It ends with the scope it was started in, with that scope's Exit as its status. */
+export interface Run extends RunData {
+  /** Lets `effect` log into this run. */
+  readonly provide: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, CurrentRun>>
+}
+
+export class Tracker extends Context.Service<
+  Tracker,
+  {
+    /** Names of the backends runs are delivered to. */
+    readonly backends: ReadonlyArray<string>
+    /** See `startRun`. */
+    readonly startRun: (options: RunOptions) => Effect.Effect<Run, JournalError | RunOptionsError, Scope.Scope>
+  }
+>()("@tracelet/core/Tracker") {}
+
+/**
+ * A run that ends with the scope: `finished` when that succeeds, `failed` when it fails or dies, `killed` when it is interrupted.
+ *
+ * *When to use*: where a run is longer or shorter than one Effect; else `withRun`.
+ */
+export const startRun = (
+  options: RunOptions = {}
+): Effect.Effect<Run, JournalError | RunOptionsError, Tracker | Scope.Scope> =>
+  Effect.flatMap(Tracker, (tracker) => tracker.startRun(options))
+
+/** Runs `self` as one run, which ends with it. */
+export const withRun =
+  (options: RunOptions = {}) =>
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | JournalError | RunOptionsError, Exclude<R, CurrentRun> | Tracker> =>
+    Effect.scopedWith((scope) =>
+      Effect.flatMap(Tracker, (tracker) =>
+        Effect.flatMap(provideScope(tracker.startRun(options), scope), (run) => run.provide(self))
+      )
+    )
+
+const provideScope = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>, scope: Scope.Scope): Effect.Effect<A, E> =>
+  Effect.provideService(effect, Scope.Scope, scope)
+
+export interface LogOptions {
+  /** A whole number within ±(2^53 − 1). Default: one more than the greatest step of the series in this run, from 0. */
+  readonly step?: number
+  /** Tells series of one name apart: `{ subset: "val" }`. */
+  readonly context?: SeriesContext
+}
+
+/** Series names and their values. */
+export interface Values {
+  readonly [name: string]: number
+}
+
+/**
+ * Logs one or many values. Returns before they are written; they are within 10 ms.
+ *
+ * *Details*: a name, step or context that fits no journal is refused: counted, and warned of once at the end of the run. With
+ * `onFull: "fail"` a full buffer fails with `BufferFull` and nothing is kept; with `durable: true` it returns when the values survive a
+ * power cut.
+ */
+export function log(
+  values: Values,
+  options?: LogOptions & { readonly onFull?: never; readonly durable?: never }
+): Effect.Effect<void, never, CurrentRun>
+export function log(
+  values: Values,
+  options: LogOptions & { readonly onFull: "fail"; readonly durable?: never }
+): Effect.Effect<void, BufferFull, CurrentRun>
+export function log(
+  values: Values,
+  options: LogOptions & { readonly durable: true; readonly onFull?: never }
+): Effect.Effect<void, JournalError, CurrentRun>
+export function log(
+  values: Values,
+  options?: LogOptions & { readonly onFull?: "fail"; readonly durable?: true }
+): Effect.Effect<void, BufferFull | JournalError, CurrentRun> {
+  // The measured hot path: one look at the fiber, no generator.
+  return Effect.withFiber<void, BufferFull | JournalError, CurrentRun>((fiber) => {
+    const current = currentRun(fiber)
+    if (current.writer.isFull) return whenFull(current, values, options)
+    writeValues(current.writer, fiber, values, options)
+    return options?.durable === true ? current.flush : Effect.void
+  })
+}
+
+const currentRun = (fiber: Fiber.Fiber<unknown, unknown>): CurrentRun["Service"] =>
+  // The type of `log` asks for it; a fiber's own type does not say what it holds.
+  Context.getUnsafe(fiber.context, CurrentRun)
+
+const writeValues = (
+  writer: JournalWriter,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  values: Values,
+  options: LogOptions | undefined
+): void => {
+  const time = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() / 1000
+  for (const name in values) writer.point(name, values[name] ?? NaN, options?.step, options?.context, time)
+}
+
+const whenFull = (
+  current: CurrentRun["Service"],
+  values: Values,
+  options: (LogOptions & { readonly onFull?: "fail"; readonly durable?: true }) | undefined
+): Effect.Effect<void, BufferFull | JournalError, CurrentRun> => {
+  if (options?.onFull === "fail") {
+    const message = `The buffer of run ${current.run.name} is full: ${why(current)}. Nothing of this call was kept.`
+    return Effect.fail(new BufferFull({ message }))
+  }
+  if (options?.durable === true) return Effect.andThen(current.flush, log(values, { ...plain(options), durable: true }))
+  // While the disk takes nothing, waiting for it would stop the caller's work.
+  if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
+    return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`, Object.keys(values).length))
+  }
+  return Effect.andThen(
+    Effect.ignore(current.writer.commit),
+    Effect.suspend(() => log(values, plain(options)))
+  )
+}
+
+const plain = (options: LogOptions | undefined): LogOptions => ({
+  ...(options?.step === undefined ? {} : { step: options.step }),
+  ...(options?.context === undefined ? {} : { context: options.context })
+})
+
+const why = ({ writer }: CurrentRun["Service"]): string => writer.failure?.message ?? "more is logged than is written"
+
+/**
+ * Logs params: any JSON, kept nested. Another value for a key is kept, the last one shows.
+ *
+ * *Gotchas*: NaN and the infinities become texts, and so do whole numbers beyond ±(2^53 − 1); a function or a circle is refused and counted.
+ */
+export const logParams = (params: { readonly [key: string]: unknown }): Effect.Effect<void, never, CurrentRun> =>
+  event(({ writer }, time) => {
+    const entries: Array<[string, JsonObject[string]]> = []
+    for (const [key, value] of Object.entries(params)) {
+      const problem = Name.problem(key)
+      const json = Json.normalise(value)
+      if (problem !== undefined) writer.refuse(`param: ${problem}`)
+      else if (json === undefined) writer.refuse("param: the value has no JSON form")
+      else entries.push([key, json])
+    }
+    if (entries.length > 0) writer.event({ _tag: "Params", time, params: Object.fromEntries(entries) })
+  })
+
+/** Sets tags: labels, or keys with values. Another value for a key takes the place of the one before. */
+export const setTags = (tags: NonNullable<RunOptions["tags"]>): Effect.Effect<void, never, CurrentRun> =>
+  event(({ writer }, time) => {
+    const legal = toTags(tags, (problem) => writer.refuse(`tag: ${problem}`))
+    if (Object.keys(legal).length > 0) writer.event({ _tag: "Tags", time, tags: legal })
+  })
+
+/** Logs a text under a name. Steps as in `log`, default 0. */
+export const logText = (name: string, text: string, options: LogOptions = {}): Effect.Effect<void, never, CurrentRun> =>
+  event(({ writer }, time) => {
+    const { step = 0, context = {} } = options
+    const problem = Name.problem(name) ?? (text.isWellFormed() ? undefined : "a lone surrogate")
+    if (problem !== undefined) writer.refuse(`text: ${problem}`)
+    else if (!isStep(step)) writer.refuse("text: the step is not a whole number within ±(2^53 − 1)")
+    else writer.event({ _tag: "Text", time, name, context, step, text })
+  })
+
+/** Returns when everything logged in this run so far survives a power cut. */
+export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) => current.flush)
+
+/** Writes when there is room, as `log` does. */
+const event = (write: (current: CurrentRun["Service"], time: number) => void): Effect.Effect<void, never, CurrentRun> =>
+  Effect.withFiber<void, never, CurrentRun>((fiber) => {
+    const current = currentRun(fiber)
+    const now = () => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() / 1000
+    if (!current.writer.isFull) return Effect.sync(() => write(current, now()))
+    if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
+      return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`))
+    }
+    return Effect.andThen(
+      Effect.ignore(current.writer.commit),
+      Effect.suspend(() => event(write))
+    )
+  })
+
+/** Tags with legal keys and values; the others are told to `refuse`. */
+export const toTags = (
+  tags: NonNullable<RunOptions["tags"]>,
+  refuse: (problem: string) => void
+): { readonly [key: string]: string } => {
+  const entries = Array.isArray(tags)
+    ? tags.map((label: string): [string, string] => [label, ""])
+    : Object.entries(tags)
+  return Object.fromEntries(
+    entries.filter(([key, value]) => {
+      const problem = Name.problem(key) ?? valueProblem(value)
+      if (problem !== undefined) refuse(problem)
+      return problem === undefined
+    })
+  )
+}
+
+/** Longest value of a tag, in UTF-16 units: at most 65,536 bytes (J5.22). */
+const tagValueMax = 65_536 / 3
+
+const valueProblem = (value: unknown): string | undefined => {
+  if (typeof value !== "string") return "a tag's value must be text"
+  if (value.length > tagValueMax) return `a tag's value must not exceed ${Math.floor(tagValueMax)} characters`
+  return value.isWellFormed() ? undefined : "a tag's value must not hold a lone surrogate"
+}

@@ -1,0 +1,192 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { describe } from "vitest"
+import { held, poison, transient } from "../src/BackendError.ts"
+import * as Journal from "../src/Journal.ts"
+import * as Processor from "../src/Processor.ts"
+import * as Route from "../src/Route.ts"
+import * as Tracelet from "../src/Tracelet.ts"
+import * as Tracker from "../src/Tracker.ts"
+import * as Recording from "./support/RecordingBackend.ts"
+
+const tracking = (
+  recording: ReturnType<typeof Recording.make>,
+  more: Partial<Parameters<typeof Tracelet.layer>[0]> = {}
+) =>
+  Tracelet.layer({ ...more, drain: "5 seconds", backends: { memory: Recording.plugin(recording).plugin() } }).pipe(
+    Layer.provideMerge(Journal.layerMemory)
+  )
+
+const logMany = (count: number) =>
+  Effect.gen(function* () {
+    yield* Tracker.logParams({ lr: 0.1, layers: [64, 32] })
+    for (let step = 0; step < count; step++) yield* Tracker.log({ loss: step / 2 }, { step })
+  }).pipe(Tracker.withRun({ project: "p", name: "n", tags: ["demo"] }))
+
+const steps = (recording: ReturnType<typeof Recording.make>) => recording.points.map(({ step }) => step)
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
+
+describe("Tracelet.layer", () => {
+  it.live("delivers what a run logged, each point once and in order, and closes the run with its status", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.provide(logMany(5_000), tracking(recording))
+      assert.deepStrictEqual(steps(recording), upTo(5_000))
+      assert.deepStrictEqual(recording.others, ["Params"])
+      assert.strictEqual(recording.closed[0]?.status, "finished")
+      assert.strictEqual(recording.opened[0]?.run.name, "n")
+    })
+  )
+
+  it.live("keeps the batch when a write fails and can be tried again", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make([{ fail: transient("memory", "down") }, { fail: transient("memory", "down") }])
+      yield* Effect.provide(logMany(3_000), tracking(recording))
+      assert.deepStrictEqual(steps(recording), upTo(3_000))
+    })
+  )
+
+  it.live("sends the rest again when a write took a prefix", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make([
+        { report: () => ({ rejected: [], retryFrom: { event: 1, index: 100 } }) },
+        {
+          report: (batch) => ({
+            rejected: [{ event: batch.events.length - 1, index: 3, reason: "no" }],
+            retryFrom: undefined
+          })
+        }
+      ])
+      yield* Effect.provide(logMany(900), tracking(recording))
+      assert.deepStrictEqual(
+        steps(recording),
+        upTo(900).filter((step) => step !== 103)
+      )
+    })
+  )
+
+  it.live("puts the one point aside that poisons a batch, and delivers all others", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make([], ({ step }) =>
+        step === 1_234 ? poison("memory", "step 1234 is cursed") : undefined
+      )
+      yield* Effect.gen(function* () {
+        yield* logMany(3_000)
+      }).pipe(Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(
+        steps(recording),
+        upTo(3_000).filter((step) => step !== 1_234)
+      )
+      assert.strictEqual(recording.closed.length, 1)
+    })
+  )
+
+  it.live("costs the other backends nothing when one hangs", () =>
+    Effect.gen(function* () {
+      const good = Recording.make()
+      const bad = Recording.make([{ hang: true }])
+      const layer = Tracelet.layer({
+        drain: "300 millis",
+        backends: { good: Recording.plugin(good).plugin(), bad: Recording.plugin(bad).plugin() }
+      }).pipe(Layer.provide(Journal.layerMemory))
+      yield* Effect.provide(logMany(2_000), layer)
+      assert.deepStrictEqual(steps(good), upTo(2_000))
+      assert.strictEqual(good.closed[0]?.status, "finished")
+      assert.deepStrictEqual(bad.points, [])
+    })
+  )
+
+  it.live("holds a lane that the service refuses, and ends all the same", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make([{ fail: held("memory", "the run was deleted there") }])
+      yield* Effect.provide(logMany(10), tracking(recording))
+      assert.deepStrictEqual(recording.points, [])
+    })
+  )
+
+  it.live("routes kinds and renames series", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const layer = Tracelet.layer({
+        backends: { memory: Recording.plugin(recording).plugin() },
+        routes: { memory: Route.kinds("points") },
+        processors: [Processor.rename({ "l(.*)": "train/l$1" })]
+      }).pipe(Layer.provide(Journal.layerMemory))
+      yield* Effect.provide(logMany(10), layer)
+      assert.deepStrictEqual([...new Set(recording.points.map(({ name }) => name))], ["train/loss"])
+      assert.isFalse(recording.others.includes("Params"))
+    })
+  )
+
+  for (const [ending, status] of [
+    [Effect.fail("no"), "failed"],
+    [Effect.die(new Error("no")), "failed"],
+    [Effect.interrupt, "killed"]
+  ] as const) {
+    it.live(`ends a run as ${status} when its effect does (${String(ending)})`, () =>
+      Effect.gen(function* () {
+        const recording = Recording.make()
+        const exit = yield* Tracker.log({ loss: 1 }).pipe(
+          Effect.andThen(ending),
+          Tracker.withRun({}),
+          Effect.exit,
+          Effect.provide(tracking(recording))
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        assert.strictEqual(recording.closed[0]?.status, status)
+        assert.deepStrictEqual(recording.points, [{ name: "loss", step: 0, value: 1 }])
+      })
+    )
+  }
+
+  it.live("gives steps where none are given: one more than the greatest of the series", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ a: 1 })
+        yield* Tracker.log({ a: 2 }, { step: -5 })
+        yield* Tracker.log({ a: 3 }, { step: 10 })
+        yield* Tracker.log({ a: 4, b: 5 })
+      }).pipe(Tracker.withRun(), Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(
+        recording.points.map(({ name, step }) => `${name}${step}`),
+        ["a0", "a-5", "a10", "a11", "b0"]
+      )
+    })
+  )
+
+  it.live("refuses what fits no journal without raising, and keeps the rest", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ "": 1, ok: 2, "\ud800": 3, ["x".repeat(1_000_000)]: 4 })
+        yield* Tracker.log({ ok: 5 }, { step: 0.5 })
+        yield* Tracker.log({ ok: 6 }, { step: 2 ** 53 })
+        yield* Tracker.log(Object.fromEntries([["__proto__", 7]]), { step: -(2 ** 53 - 1) })
+      }).pipe(Tracker.withRun(), Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(recording.points, [
+        { name: "ok", step: 0, value: 2 },
+        { name: "__proto__", step: -(2 ** 53 - 1), value: 7 }
+      ])
+    })
+  )
+
+  it.live("records its backends without their secrets", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const layer = Tracelet.layer({
+        backends: { memory: Recording.plugin(recording).plugin({ url: "http://me:secret@host/x", token: "secret" }) }
+      }).pipe(Layer.provideMerge(Journal.layerMemory))
+      yield* Effect.gen(function* () {
+        const run = yield* Tracker.startRun({})
+        const journal = yield* Journal.Journal
+        const started = yield* (yield* journal.open(run.id)).started
+        assert.deepStrictEqual(started?.backends, [
+          { name: "memory", plugin: "backend.recording", version: "1", config: { url: "http://host/x" } }
+        ])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    })
+  )
+})
