@@ -48,6 +48,7 @@ const steps: ReadonlyArray<string> = [
      series INTEGER NOT NULL,
      writer TEXT NOT NULL,
      chunks INTEGER NOT NULL DEFAULT 0,
+     last_points INTEGER NOT NULL DEFAULT 0,
      summary BLOB,
      UNIQUE (series, writer)
    ) STRICT;

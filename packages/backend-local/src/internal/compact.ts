@@ -64,28 +64,36 @@ export const groupByStream = (
 }
 
 const append = (connection: Connection, stream: number, added: Columns): void => {
-  const row = connection.prepare("SELECT chunks, summary FROM stream WHERE stream = ?").get(stream)
+  const row = connection.prepare("SELECT chunks, last_points, summary FROM stream WHERE stream = ?").get(stream)
   const summary = row?.["summary"] instanceof Uint8Array ? Summary.fromBytes(row["summary"]) : Summary.empty()
-  let chunks = row === undefined ? 0 : asNumber(row["chunks"])
+  const chunks = asNumber(row?.["chunks"])
   const parts = [added]
   let count = added.count
-  for (; chunks > 0; chunks--) {
-    const last = chunkKey(stream, chunks - 1)
-    const points = asNumber(connection.prepare("SELECT points FROM chunk WHERE chunk = ?").get(last)?.["points"])
-    if (points >= chunkPoints || points > count * mergeRatio) break
-    const taken = connection.prepare("DELETE FROM chunk WHERE chunk = ? RETURNING columns").get(last)
+  let first = chunks
+  for (let last = asNumber(row?.["last_points"]); first > 0 && last < chunkPoints && last <= count * mergeRatio;) {
+    const taken = connection.prepare("SELECT columns FROM chunk WHERE chunk = ?").get(chunkKey(stream, --first))
     parts.unshift(readChunk(asBlob(taken?.["columns"])))
-    count += points
+    count += last
+    if (first > 0) last = pointsOf(connection, chunkKey(stream, first - 1))
   }
   const all = parts.length === 1 ? added : concatenate(parts, count)
+  let end = first
   for (let from = 0; from < count; from += chunkPoints) {
-    insertChunk(connection, chunkKey(stream, chunks++), all, from, Math.min(from + chunkPoints, count))
+    putChunk(connection, chunkKey(stream, end++), all, from, Math.min(from + chunkPoints, count))
+  }
+  if (end < chunks) {
+    connection
+      .prepare("DELETE FROM chunk WHERE chunk >= ? AND chunk < ?")
+      .run(chunkKey(stream, end), chunkKey(stream, chunks))
   }
   Summary.add(summary, added, 0, added.count)
   connection
-    .prepare("UPDATE stream SET chunks = ?, summary = ? WHERE stream = ?")
-    .run(chunks, Summary.toBytes(summary), stream)
+    .prepare("UPDATE stream SET chunks = ?, last_points = ?, summary = ? WHERE stream = ?")
+    .run(end, count % chunkPoints || chunkPoints, Summary.toBytes(summary), stream)
 }
+
+const pointsOf = (connection: Connection, chunk: number): number =>
+  asNumber(connection.prepare("SELECT points FROM chunk WHERE chunk = ?").get(chunk)?.["points"])
 
 export const concatenate = (parts: ReadonlyArray<Columns>, count: number): Columns => {
   const all = makeColumns(count)
@@ -97,7 +105,7 @@ export const concatenate = (parts: ReadonlyArray<Columns>, count: number): Colum
   return all
 }
 
-const insertChunk = (connection: Connection, key: number, columns: Columns, from: number, to: number): void => {
+const putChunk = (connection: Connection, key: number, columns: Columns, from: number, to: number): void => {
   let min = Infinity
   let max = -Infinity
   let nans = 0
@@ -114,7 +122,7 @@ const insertChunk = (connection: Connection, key: number, columns: Columns, from
   }
   const hasValues = nans < to - from
   connection
-    .prepare("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .run(
       key,
       to - from,

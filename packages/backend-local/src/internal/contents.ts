@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Json } from "@tracelet/core/JsonObject"
-import { isSeriesContext } from "@tracelet/core/SeriesContext"
+import * as SeriesContext from "@tracelet/core/SeriesContext"
 import type { ParamValue, SeriesSummary } from "../LocalReader.ts"
 import { groupByStream, readTailOf } from "./compact.ts"
 import { asBlob, asNumber, asText, UnexpectedRow, type Connection } from "./Connection.ts"
@@ -51,8 +51,7 @@ export const readSeries = (connection: Connection, run: number): ReadonlyArray<S
 }
 
 const toSeriesSummary = (id: number, name: string, json: string, summary: Summary.Summary): SeriesSummary => {
-  const context: unknown = JSON.parse(json)
-  if (!isSeriesContext(context)) throw new UnexpectedRow("the context of a series is none")
+  const context = toContext(json)
   const hasValues = summary.nans < summary.points
   return {
     id,
@@ -66,6 +65,13 @@ const toSeriesSummary = (id: number, name: string, json: string, summary: Summar
     firstTime: summary.firstTime,
     lastTime: summary.lastTime
   }
+}
+
+const toContext = (json: string): SeriesContext.SeriesContext => {
+  if (json === "{}") return SeriesContext.empty
+  const context: unknown = JSON.parse(json)
+  if (SeriesContext.isSeriesContext(context)) return context
+  throw new UnexpectedRow("the context of a series is none")
 }
 
 /** Rows of one page. */

@@ -20,9 +20,9 @@ import type { StreamIds } from "./StreamIds.ts"
 /** Rows and points a tail may have before it is moved to chunks; a reader of one series has to look through all of them. */
 const tailRowsMax = 1_024
 const tailPointsMin = 16_384
-const tailPointsMax = 262_144
+const tailPointsMax = 1_048_576
 /** With many series the tail may grow until it has this many points of each, so that a move is worth its rows. */
-const tailPointsPerStream = 8
+const tailPointsPerStream = 32
 
 export interface OpenRow {
   /** The run's number in the store. */

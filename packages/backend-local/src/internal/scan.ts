@@ -30,10 +30,16 @@ export function* scan(connection: Connection, run: number, series: number, range
     .all(run, series)
     .map((row) => asNumber(row["stream"]))
   const tail = streams.length === 0 ? [] : readTailOf(connection, run)
-  const sources = streams.map((stream) => scanStream(connection, stream, tail, range))
-  const [only] = sources
-  if (only !== undefined && sources.length === 1) yield* only
-  else yield* mergeByTime(sources)
+  const [only] = streams
+  if (only !== undefined && streams.length === 1) {
+    yield* scanStream(connection, only, tail, range)
+    return
+  }
+  // Chosen after the merge: where a writer's clock was set back, a point left out would change where the next ones go.
+  for (const block of mergeByTime(streams.map((stream) => scanStream(connection, stream, tail, everyStep)))) {
+    const kept = select(block, (i) => isWithin(block.steps[i] ?? 0, range))
+    if (kept.count > 0) yield kept
+  }
 }
 
 function* scanStream(
