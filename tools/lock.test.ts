@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { lockFile, missingEntries, parseLock, repaired } from "./lock.ts"
+import { lockFile, missingEntries, parseLock, repaired, withEngines } from "./lock.ts"
 
 const text = readFileSync(lockFile, "utf8")
 
 describe("package-lock.json", () => {
   it("has an entry for every platform package that an exact optional dependency names", () => {
-    expect(missingEntries(parseLock(text)), "run `node tools/lock.ts`").toEqual([])
+    expect(missingEntries(parseLock(text)), "run `npx node tools/lock.ts`").toEqual([])
+  })
+
+  it("lets an old Node install the tools that the pinned Node runs", () => {
+    expect(withEngines(parseLock(text)), "run `npx node tools/lock.ts`").toEqual([])
   })
 
   it("names no registry", () => {
@@ -25,5 +29,14 @@ describe("package-lock.json", () => {
       os: ["darwin"]
     })
     expect(missingEntries(repaired(lock))).toEqual([])
+  })
+
+  it("is repaired without the engines of optional packages, and with those of others", () => {
+    const entry = { version: "1.0.0", engines: { node: ">=22" } }
+    const lock = { packages: { "node_modules/a": { ...entry, optional: true }, "node_modules/b": entry } }
+    expect(repaired(lock).packages).toEqual({
+      "node_modules/a": { version: "1.0.0", optional: true },
+      "node_modules/b": entry
+    })
   })
 })

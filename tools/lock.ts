@@ -4,6 +4,9 @@
  * A package that exists once per platform lists its platform packages with exact versions as `optionalDependencies`.
  * Where a registry lacks one of them, `npm install` leaves the entry out without a word, and `npm ci` then refuses the
  * lock. The entry needs no integrity: a platform that has the package resolves it, one that has not skips it.
+ *
+ * And npm leaves an optional package out, again without a word, when the Node that installs is older than the package
+ * asks for. Here it is run by the Node that comes with the packages, so what it asks for is taken out of the lock.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 
@@ -44,6 +47,17 @@ export const missingEntries = (lock: Lock): ReadonlyArray<Missing> => {
   )
 }
 
+/** Paths of the optional packages that would be left out by an old Node. */
+export const withEngines = (lock: Lock): ReadonlyArray<string> =>
+  Object.entries(lock.packages).flatMap(([path, entry]) =>
+    isRecord(entry) && entry["optional"] === true && "engines" in entry ? [path] : []
+  )
+
+const withoutEngines = (entry: unknown): unknown =>
+  isRecord(entry) && entry["optional"] === true
+    ? Object.fromEntries(Object.entries(entry).filter(([key]) => key !== "engines"))
+    : entry
+
 /** `@scope/tool-darwin-arm64` says its platform itself. */
 const platformEntry = ({ dev, name, version }: Missing) => {
   const [os, cpu] = name.split("-").slice(-2)
@@ -55,7 +69,7 @@ export const repaired = (lock: Lock): Lock => ({
   ...lock,
   packages: Object.fromEntries(
     [
-      ...Object.entries(lock.packages),
+      ...Object.entries(lock.packages).map(([path, entry]) => [path, withoutEngines(entry)] as const),
       ...missingEntries(lock).map((missing) => [`node_modules/${missing.name}`, platformEntry(missing)] as const)
     ].toSorted(([a], [b]) => a.localeCompare(b, "en"))
   )
@@ -63,9 +77,10 @@ export const repaired = (lock: Lock): Lock => ({
 
 if (import.meta.main) {
   const lock = parseLock(readFileSync(lockFile, "utf8"))
-  const missing = missingEntries(lock)
-  if (missing.length > 0) writeFileSync(lockFile, `${JSON.stringify(repaired(lock), null, 2)}\n`)
-  console.log(
-    missing.length === 0 ? "the lock is whole" : missing.map((m) => `added ${m.name} ${m.version}`).join("\n")
-  )
+  const done = [
+    ...missingEntries(lock).map(({ name, version }) => `added ${name} ${version}`),
+    ...withEngines(lock).map((path) => `took the engines from ${path}`)
+  ]
+  if (done.length > 0) writeFileSync(lockFile, `${JSON.stringify(repaired(lock), null, 2)}\n`)
+  console.log(done.length === 0 ? "the lock is whole" : done.join("\n"))
 }

@@ -21,7 +21,9 @@ const chooseNode = () => {
   if (node !== undefined && trial?.status === 0) return node
   if (Number(process.versions.node.split(".")[0]) >= goodMajor) return process.execPath
   const why =
-    trial === undefined ? "was not found" : `does not start here:\n${trial.error?.message ?? trial.stderr.trim()}`
+    trial === undefined
+      ? "was not found (npm leaves it out with --omit=optional)"
+      : `does not start here:\n${trial.error?.message ?? trial.stderr.trim()}`
   throw new StepError(
     `The Node ${goodMajor} that comes with the packages ${why}\n` +
       "Where the reason names GLIBC or a missing file, this system's C library is too old for it, or is musl (Alpine).\n" +
