@@ -20,6 +20,8 @@ export const openForWriting = (file: string): Connection => {
   if (file !== memory) createFile(file)
   const connection = new Connection(file, { readOnly: false, busyMillis })
   try {
+    // Before anything is set: a file that is refused stays as it is.
+    versionOf(connection)
     // NORMAL: a power cut may undo the last transactions, data and marks together; the journal has them.
     connection.database.exec(`
       PRAGMA journal_mode = WAL;
