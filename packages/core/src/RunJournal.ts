@@ -114,10 +114,16 @@ export class RunJournal {
         const file = parseFileName(name)
         if (file !== undefined) segments.set(file.writer, [...(segments.get(file.writer) ?? []), file.number])
       }
+      let hasNew = false
+      for (const [id, numbers] of segments) {
+        if (!this.known.has(id) && (yield* this.meet(id, numbers))) hasNew = true
+      }
+      // Whoever was just met has to be asked too, and again before its segments are listed.
+      if (hasNew) return yield* this.list(life)
       const writers: Array<Writer> = []
       for (const [id, unordered] of segments) {
         const numbers = unordered.toSorted((a, b) => a - b)
-        const known = this.known.get(id) ?? (yield* this.meet(id, numbers))
+        const known = this.known.get(id)
         if (known === undefined) continue
         const answer = lives.get(id) ?? "alive"
         writers.push({
@@ -133,10 +139,11 @@ export class RunJournal {
     })
   }
 
-  /** Reads who a writer is from the first of its segments that has a good header. */
-  private meet(id: string, segments: ReadonlyArray<number>) {
+  /** Reads who a writer is from the first of its segments that has a good header; false when none has one (yet). */
+  private meet(id: string, segments: ReadonlyArray<number>): Effect.Effect<boolean, StorageError> {
     return Effect.gen({ self: this }, function* () {
       const { storage } = this.shared
+      const lock = this.path("journal", `${id}.lock`)
       for (const number of segments) {
         const header = yield* this.shared.reading.withPermit(
           Effect.scoped(
@@ -149,12 +156,16 @@ export class RunJournal {
         )
         if (header?.identity.run !== this.id || header.identity.writer !== id) continue
         this.isLocal ??= yield* storage.isLocal(this.folder)
-        const liveness = new Liveness(storage, this.path("journal", `${id}.lock`), header.identity, this.isLocal)
-        const known = { role: header.role, liveness, identity: header.identity }
-        this.known.set(id, known)
-        return known
+        const liveness = new Liveness(storage, lock, header.identity.boot, this.isLocal)
+        this.known.set(id, { role: header.role, liveness, identity: header.identity })
+        return true
       }
-      return undefined
+      // A living writer is just making its first segment. Of a dead one nothing can be read, and all of it is a gap (J2.1).
+      const liveness = new Liveness(storage, lock, storage.host.boot, true)
+      if ((yield* liveness.ask) !== "over") return false
+      const identity = { run: this.id, writer: id, host: "", boot: "", pid: 0 }
+      this.known.set(id, { role: "primary", liveness, identity })
+      return true
     })
   }
 

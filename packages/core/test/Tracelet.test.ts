@@ -11,11 +11,8 @@ import * as Tracelet from "../src/Tracelet.ts"
 import * as Tracker from "../src/Tracker.ts"
 import * as Recording from "./support/RecordingBackend.ts"
 
-const tracking = (
-  recording: ReturnType<typeof Recording.make>,
-  more: Partial<Parameters<typeof Tracelet.layer>[0]> = {}
-) =>
-  Tracelet.layer({ ...more, drain: "5 seconds", backends: { memory: Recording.plugin(recording).plugin() } }).pipe(
+const tracking = (recording: ReturnType<typeof Recording.make>) =>
+  Tracelet.layer({ drain: "5 seconds", backends: { memory: Recording.plugin(recording).plugin() } }).pipe(
     Layer.provideMerge(Journal.layerMemory)
   )
 

@@ -273,7 +273,8 @@ export class SegmentDecoder {
 
   /** The segment is over: bytes behind the last good record are a gap when they are no zeros. */
   private finish(into: Collected): void {
-    if (this.dirty) this.trailingGap = this.offset - this.goodUntil
+    if (!this.dirty) return
+    this.trailingGap = this.offset - this.goodUntil
     into.gapBytes += this.trailingGap
     this.dirty = false
   }

@@ -65,6 +65,8 @@ export interface GroupWriterOptions {
   readonly runFolder: string
   readonly role: Role
   readonly identity: Identity
+  /** Where a segment ends and the next begins; `segmentLengthMax` unless a test wants many. */
+  readonly segmentLength?: number
   /** 32 random bits, new at each call. */
   readonly salt: () => number
   readonly open: (path: string) => Effect.Effect<OpenedFile, StorageError>
@@ -75,6 +77,7 @@ export class GroupWriter {
   pendingBytes = 0
   private readonly options: GroupWriterOptions
   private readonly folder: string
+  private readonly segmentLength: number
   private items: Array<Item> = []
   private block: Block | undefined
   private readonly plain = new Map<string, SeriesEntry>()
@@ -89,6 +92,7 @@ export class GroupWriter {
 
   constructor(options: GroupWriterOptions) {
     this.options = options
+    this.segmentLength = options.segmentLength ?? segmentLengthMax
     this.folder = options.storage.join(options.runFolder, "journal")
   }
 
@@ -232,7 +236,7 @@ export class GroupWriter {
       series.reduce((sum, entry) => sum + recordSize(4 + entry.payload.length), recordSize(length))
     let segment = this.segmentFor(0)
     let series = fresh(segment)
-    if (segment.length + needed(series) > segmentLengthMax) {
+    if (segment.length + needed(series) > this.segmentLength) {
       segment = this.roll()
       series = fresh(segment)
     }
@@ -296,7 +300,7 @@ export class GroupWriter {
 
   private segmentFor(bytes: number): Segment {
     const segment = this.segment
-    return segment === undefined || segment.length + bytes > segmentLengthMax ? this.roll() : segment
+    return segment === undefined || segment.length + bytes > this.segmentLength ? this.roll() : segment
   }
 
   /** Begins the next segment: its header, and where the records before it ended. */

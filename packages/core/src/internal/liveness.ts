@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { JournalStorage } from "../JournalStorage.ts"
-import type { Identity } from "./segment.ts"
 
 /** `stale`: it cannot be known from here. */
 export type Life = "alive" | "over" | "stale"
@@ -20,13 +19,13 @@ export class Liveness {
   private askedAt = Number.NEGATIVE_INFINITY
   private readonly storage: JournalStorage["Service"]
   private readonly lockPath: string
-  private readonly identity: Identity
+  private readonly boot: string
   private readonly isLocal: boolean
 
-  constructor(storage: JournalStorage["Service"], lockPath: string, identity: Identity, isLocal: boolean) {
+  constructor(storage: JournalStorage["Service"], lockPath: string, boot: string, isLocal: boolean) {
     this.storage = storage
     this.lockPath = lockPath
-    this.identity = identity
+    this.boot = boot
     this.isLocal = isLocal
   }
 
@@ -34,7 +33,7 @@ export class Liveness {
   get ask(): Effect.Effect<Life> {
     if (this.life === "over") return Effect.succeed(this.life)
     // Locks of another boot on a file system that is not local say nothing (J8.4).
-    if (!this.isLocal && this.identity.boot !== this.storage.host.boot) {
+    if (!this.isLocal && this.boot !== this.storage.host.boot) {
       return Effect.sync(() => (this.life = "stale"))
     }
     return this.storage.probe(this.lockPath).pipe(
