@@ -1,0 +1,65 @@
+/** What compiles, with which types, and what does not. `tsc -b` is the runner. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { expectTypeOf } from "vitest"
+import type { CurrentRun } from "../src/CurrentRun.ts"
+import * as Journal from "../src/Journal.ts"
+import type { PluginConfigError } from "../src/Plugin.ts"
+import * as Route from "../src/Route.ts"
+import * as Tracelet from "../src/Tracelet.ts"
+import * as Tracker from "../src/Tracker.ts"
+import { type GpuDriver, Local, Mlflow } from "./support.ts"
+
+const local = Tracelet.layer({ backends: { local: Local.plugin() } })
+
+expectTypeOf(local).toEqualTypeOf<
+  Layer.Layer<Tracker.Tracker, PluginConfigError | Journal.JournalError | Tracker.RunOptionsError, Journal.Journal>
+>()
+
+const both = Tracelet.layer({
+  backends: { local: Local.plugin({ file: "x.db" }), mlflow: Mlflow.plugin({ trackingUri: "http://a" }) },
+  routes: { mlflow: Route.kinds("points", "params") }
+})
+
+expectTypeOf(both).toEqualTypeOf<
+  Layer.Layer<
+    Tracker.Tracker,
+    PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
+    Journal.Journal | GpuDriver
+  >
+>()
+
+// Logging asks for a run, and a run gives it.
+expectTypeOf(Tracker.log({ loss: 1 })).toEqualTypeOf<Effect.Effect<void, never, CurrentRun>>()
+expectTypeOf(Tracker.log({ loss: 1 }, { onFull: "fail" })).toEqualTypeOf<
+  Effect.Effect<void, Tracker.BufferFull, CurrentRun>
+>()
+expectTypeOf(Tracker.log({ loss: 1 }, { step: 1, durable: true })).toEqualTypeOf<
+  Effect.Effect<void, Journal.JournalError, CurrentRun>
+>()
+expectTypeOf(Tracker.log({ loss: 1 }).pipe(Tracker.withRun({ name: "a" }))).toEqualTypeOf<
+  Effect.Effect<void, Journal.JournalError | Tracker.RunOptionsError, Tracker.Tracker>
+>()
+expectTypeOf(Tracker.startRun()).toEqualTypeOf<
+  Effect.Effect<Tracker.Run, Journal.JournalError | Tracker.RunOptionsError, Tracker.Tracker | Scope.Scope>
+>()
+
+// @ts-expect-error a route to a backend that is not there
+Tracelet.layer({ backends: { local: Local.plugin() }, routes: { wandb: Route.kinds("points") } })
+// @ts-expect-error a kind that does not exist
+Route.kinds("metrics")
+// @ts-expect-error a wrong config key
+Mlflow.plugin({ trackingURI: "http://a" })
+// @ts-expect-error a config that is missing
+Mlflow.plugin()
+// @ts-expect-error logging outside a run
+void Effect.runPromise(Tracker.log({ loss: 1 }))
+// @ts-expect-error a journal that nobody provides
+void Effect.runPromise(Effect.provide(Tracker.withRun({})(Tracker.log({ loss: 1 })), local))
+// @ts-expect-error a service that nobody provides
+void Effect.runPromise(Layer.launch(Layer.provide(both, Journal.layerMemory)))
+// @ts-expect-error a wrong option
+Tracker.log({ loss: 1 }, { stepp: 1 })
+// @ts-expect-error a value that is no number
+Tracker.log({ loss: "1" })
