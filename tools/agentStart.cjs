@@ -8,7 +8,11 @@ const path = require("node:path")
 const startIsOverMs = 1000
 
 // The user's own cache folder: the default lies in the temporary one, where others could prepare it.
-const cache = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache")
-modules.enableCompileCache?.(path.join(cache, "tracelet", "compile"))
+try {
+  const cache = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache")
+  modules.enableCompileCache?.(path.join(cache, "tracelet", "compile"))
+} catch {
+  // A container's user without a home: the agent starts a little slower.
+}
 require(path.join(__dirname, "agent.cjs"))
 setTimeout(() => modules.flushCompileCache?.(), startIsOverMs).unref()

@@ -5,7 +5,7 @@
  * Does nothing where the sources, the lock and this file are what the last bundles were made from.
  */
 import { createHash } from "node:crypto"
-import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { root } from "./setup/packages.mjs"
 import { StepError, runMain, type Report } from "./setup/steps.mjs"
@@ -36,8 +36,9 @@ const digestOfInputs = (): string => {
 /** Whoever runs the old bundle at this moment keeps a whole file. */
 const replaceFile = (file: string, text: string) => {
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
+  const fresh = `${file}.${process.pid}`
+  writeFileSync(fresh, text)
+  renameSync(fresh, file)
 }
 
 const bundle = async (entry: string, file: string): Promise<string> => {
@@ -74,7 +75,7 @@ export const writeBundles = async (report: Report): Promise<string> => {
     report(file)
     sizes.push(await bundle(entry, file))
   }
-  copyFileSync(loader.entry, loader.file)
+  replaceFile(loader.file, readFileSync(loader.entry, "utf8"))
   replaceFile(nodePath, process.execPath)
   replaceFile(stampFile, digest)
   return sizes.join(", ")
