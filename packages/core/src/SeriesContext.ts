@@ -40,3 +40,14 @@ export const toKey = (context: SeriesContext): string => {
     .map((key) => `${JSON.stringify(key)}:${JSON.stringify(context[key])}`)
     .join(",")}}`
 }
+
+/** Whether two contexts are one. */
+export const isSame = (a: SeriesContext, b: SeriesContext): boolean => {
+  let keys = 0
+  for (const key in a) {
+    if (!Object.is(a[key], b[key])) return false
+    keys++
+  }
+  for (const _key in b) keys--
+  return keys === 0
+}

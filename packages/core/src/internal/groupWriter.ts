@@ -33,6 +33,9 @@ export interface SeriesEntry {
   definedIn: number
 }
 
+/** So many contexts of a name are compared one by one, which is faster than to make a key. */
+const fewContexts = 8
+
 interface Segment {
   readonly number: number
   readonly salt: number
@@ -82,6 +85,10 @@ export class GroupWriter {
   private block: Block | undefined
   private readonly plain = new Map<string, SeriesEntry>()
   private readonly inContext = new Map<string, SeriesEntry>()
+  private readonly few = new Map<
+    string,
+    ReadonlyArray<{ readonly context: SeriesContext.SeriesContext; readonly entry: SeriesEntry }>
+  >()
   private readonly entries: Array<SeriesEntry> = []
   /** Taken from `items` by a commit and not yet encoded: a blob could not be written. */
   private readonly encoding: Array<Item> = []
@@ -96,12 +103,13 @@ export class GroupWriter {
     this.folder = options.storage.join(options.runFolder, "journal")
   }
 
-  /** The series of that name without a context: one look-up. */
-  series(name: string): SeriesEntry | undefined {
-    return this.plain.get(name)
+  /** The series, when it is one of those that are found quickly: without a context, or in one of the first few contexts of its name. */
+  series(name: string, context: SeriesContext.SeriesContext | undefined): SeriesEntry | undefined {
+    if (context === undefined) return this.plain.get(name)
+    return this.few.get(name)?.find((known) => SeriesContext.isSame(known.context, context))?.entry
   }
 
-  /** The series of that name in that context, made when it is new. The name is legal. */
+  /** The series of that name in that context, made when it is new. The name and the context are legal. */
   define(name: string, context: SeriesContext.SeriesContext): SeriesEntry {
     const contextKey = SeriesContext.toKey(context)
     const [map, key] = contextKey === "{}" ? [this.plain, name] : [this.inContext, `${name}\u0000${contextKey}`]
@@ -111,6 +119,8 @@ export class GroupWriter {
     const payload = encodeText(JSON.stringify({ series: number, name, context }))
     const entry: SeriesEntry = { number, payload, greatestStep: -1, definedIn: -1 }
     map.set(key, entry)
+    const few = this.few.get(name) ?? []
+    if (few.length < fewContexts) this.few.set(name, [...few, { context, entry }])
     this.entries.push(entry)
     return entry
   }

@@ -48,6 +48,8 @@ export class JournalWriter {
   private readonly bufferBytes: number
   private readonly something = Latch.makeUnsafe(false)
   private readonly enough = Latch.makeUnsafe(false)
+  /** Whether `something` is open: a look at a field is cheaper than a call. */
+  private isAwake = false
   private readonly one = Semaphore.makeUnsafe(1)
   private readonly refused = new Map<string, number>()
   /** The last failure to write, until a write succeeds again. */
@@ -90,7 +92,7 @@ export class JournalWriter {
    */
   point(name: string, value: number, step: number | undefined, context: SeriesContext | undefined, time: number): void {
     const { group } = this
-    const entry = (context === undefined ? group.series(name) : undefined) ?? this.defined(name, context)
+    const entry = group.series(name, context) ?? this.defined(name, context)
     if (entry === undefined) return
     if (typeof value !== "number") return this.refuse("the value is not a number")
     const at = step ?? entry.greatestStep + 1
@@ -110,6 +112,7 @@ export class JournalWriter {
   get commit(): Effect.Effect<void, StorageError> {
     return this.one.withPermit(
       Effect.suspend(() => {
+        this.isAwake = false
         this.something.closeUnsafe()
         this.enough.closeUnsafe()
         return this.group.commit
@@ -142,13 +145,16 @@ export class JournalWriter {
 
   private warn(error: StorageError): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.something.openUnsafe()
+      this.wake()
       return Effect.logWarning(`tracelet cannot write its journal, and tries again: ${error.message}`)
     })
   }
 
   private wake(): void {
-    this.something.openUnsafe()
+    if (!this.isAwake) {
+      this.isAwake = true
+      this.something.openUnsafe()
+    }
     if (this.group.pendingBytes >= groupBytes) this.enough.openUnsafe()
   }
 
