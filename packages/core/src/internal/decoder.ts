@@ -4,7 +4,7 @@
  *
  * The measured hot path: a million points a second must be a small part of what this does (bench/journal). Columns, no objects per point.
  */
-import { columnsMax } from "../Point.ts"
+import { columnsMax, isStep } from "../Point.ts"
 import type { Mark } from "../Cursor.ts"
 import type { Payload, PointBatch, RunEvent } from "../RunEvent.ts"
 import type { Series, SeriesTable } from "../Series.ts"
@@ -177,8 +177,8 @@ export class SegmentDecoder {
   private goodUntil: number
   /** Bytes of the gap behind the last good record, once the segment was read to its end. */
   trailingGap = 0
-  /** Whether anything but zeros was seen since `goodUntil`. */
-  private dirty = false
+  /** Behind the last eight bytes since `goodUntil` that are not all zeros; 0 when there are none. */
+  private dirtyUntil = 0
   private readonly table = new Map<number, Series>()
   readonly header: Header
 
@@ -220,7 +220,7 @@ export class SegmentDecoder {
       if (this.offset + prefixLength + 4 > end) {
         // Too short for any record: with a final segment's end reached, what is left is unused or torn.
         if (options.final && options.atEnd) {
-          for (let i = at; i < length; i++) if (bytes[i] !== 0) this.dirty = true
+          for (let i = at; i < length; i++) if (bytes[i] !== 0) this.dirtyUntil = this.offset + align8(i - at + 1)
           this.offset = end
           this.finish(into)
           return "end"
@@ -239,7 +239,7 @@ export class SegmentDecoder {
       if (!good) {
         if (!options.final) return "wait"
         // Scan on in steps of 8 (J4.3); zeros alone are no gap until something follows them (J4.4).
-        if (view.getUint32(at, true) !== 0 || view.getUint32(at + 4, true) !== 0) this.dirty = true
+        if (view.getUint32(at, true) !== 0 || view.getUint32(at + 4, true) !== 0) this.dirtyUntil = this.offset + 8
         this.offset += 8
         continue
       }
@@ -265,23 +265,24 @@ export class SegmentDecoder {
       if (this.offset > this.goodUntil && position >= options.from.position)
         into.gapBytes += this.offset - this.goodUntil
       this.goodUntil = next
-      this.dirty = false
+      this.dirtyUntil = 0
       this.offset = next
       this.index = 0
     }
   }
 
-  /** The segment is over: bytes behind the last good record are a gap when they are no zeros. */
+  /** The segment is over: a gap behind the last good record ends with the last bytes that are no zeros (J4.4). */
   private finish(into: Collected): void {
-    if (!this.dirty) return
-    this.trailingGap = this.offset - this.goodUntil
+    if (this.dirtyUntil === 0) return
+    this.trailingGap = this.dirtyUntil - this.goodUntil
     into.gapBytes += this.trailingGap
-    this.dirty = false
+    this.dirtyUntil = 0
   }
 
   private point(view: DataView, at: number, length: number, position: number, into: Collected): void {
     const number = view.getUint32(at, true)
-    if (length !== pointLength || !this.table.has(number)) {
+    const step = length === pointLength ? getInt64(view, at + 4) : NaN
+    if (!isStep(step) || !this.table.has(number)) {
       into.damaged++
       return
     }
@@ -289,7 +290,7 @@ export class SegmentDecoder {
     const i = columns.count++
     into.size++
     columns.series[i] = number
-    columns.steps[i] = getInt64(view, at + 4)
+    columns.steps[i] = step
     columns.values[i] = view.getFloat64(at + 12, true)
     columns.times[i] = view.getFloat64(at + 20, true)
     columns.positions[i] = position
@@ -311,15 +312,16 @@ export class SegmentDecoder {
     const series = times + 8 * count
     const columns = into.columnsFor(taken, this.table)
     let to = columns.count
-    let unknown = 0
+    let damaged = 0
     for (let i = first; i < first + taken; i++) {
       const number = view.getUint32(series + 4 * i, true)
-      if (!this.table.has(number)) {
-        unknown++
+      const step = getInt64(view, steps + 8 * i)
+      if (!isStep(step) || !this.table.has(number)) {
+        damaged++
         continue
       }
       columns.series[to] = number
-      columns.steps[to] = getInt64(view, steps + 8 * i)
+      columns.steps[to] = step
       columns.values[to] = view.getFloat64(values + 8 * i, true)
       columns.times[to] = view.getFloat64(times + 8 * i, true)
       columns.positions[to] = position
@@ -327,8 +329,8 @@ export class SegmentDecoder {
       to++
     }
     columns.count = to
-    into.size += taken - unknown
-    if (unknown > 0) into.damaged++
+    into.size += taken - damaged
+    into.damaged += damaged
     this.index = first + taken
     return this.index === count
   }
