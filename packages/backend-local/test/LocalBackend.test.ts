@@ -118,7 +118,7 @@ const writeLog = Effect.fnUntraced(function* (
 
 describe("LocalBackend", () => {
   it.effect.prop(
-    "reads back what was logged, however it was cut into batches and whatever came twice",
+    "reads back what was logged, however it was cut into batches and whatever came twice (S1.5, S3.3, S3.6)",
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 - 1 }))],
     ([seed]) =>
       Effect.gen(function* () {
@@ -203,7 +203,7 @@ describe("LocalBackend", () => {
     "a\u0000"
   ]
 
-  it.effect("keeps names as they are: NUL, control characters, __proto__, 1,024 bytes", () =>
+  it.effect("keeps names as they are: NUL, control characters, __proto__, 1,024 bytes (S2.1)", () =>
     withRun((run, reader) =>
       Effect.gen(function* () {
         const log = [
@@ -267,7 +267,7 @@ describe("LocalBackend", () => {
     }).pipe(Effect.provide(Memory), Effect.scoped)
   )
 
-  it.effect("keeps a param that is -0, nested and under __proto__, and every value a param had", () =>
+  it.effect("keeps a param that is -0, nested and under __proto__, and every value a param had (S2.5)", () =>
     withRun((run, reader) =>
       Effect.gen(function* () {
         const nested: unknown = JSON.parse(`{"__proto__":[-0,{"x":-0}],"n":"NaN"}`)
@@ -282,7 +282,7 @@ describe("LocalBackend", () => {
     )
   )
 
-  it.effect("lets a tag that was set win over the one the run started with, and the later of two writers", () =>
+  it.effect("lets a tag that was set win over the one the run started with, and the later of two writers (S2.6)", () =>
     withRun((run, reader) =>
       Effect.gen(function* () {
         yield* run.write(batch("w2", [tags(0, [["stage", "w2"]], 50)], 0, 1))
@@ -300,7 +300,7 @@ describe("LocalBackend", () => {
     )
   )
 
-  it.effect("keeps the status of the last close, and is running again after a late write", () =>
+  it.effect("keeps the status of the last close, and is running again after a late write (S2.2)", () =>
     withRun((run, reader) =>
       Effect.gen(function* () {
         const log = [params(0, [["a", 1]]), params(1, [["a", 2]])]
@@ -350,6 +350,46 @@ describe("LocalBackend", () => {
         )
         assert.deepStrictEqual([...(yield* reader.params(runId)).keys()], ["b", "ok"])
         assert.deepStrictEqual((yield* reader.confirmed(runId))?.counts, { delivered: 2, rejected: 1, filtered: 0 })
+      })
+    )
+  )
+
+  it.effect("has few chunks that are not full, each more than four times as large as the next (S3.3)", () =>
+    withRun((run, reader) =>
+      Effect.gen(function* () {
+        const store = yield* LocalStore.LocalStore
+        const below = random(1)
+        const loss = series("loss")
+        let step = 0
+        const log = Array.from({ length: 400 }, (_, record) =>
+          points(
+            record,
+            Array.from({ length: 1 + below(record % 5 === 0 ? 300 : 9) }, () => ({
+              series: loss,
+              step: step++,
+              value: 1,
+              time: record
+            }))
+          )
+        )
+        for (let record = 0; record < log.length; record++) {
+          yield* run.write(batch("w", log, record, record + 1))
+          yield* run.close({ status: "finished", endedAt: 1 })
+          const sizes = yield* store.read("count points", (connection) =>
+            connection
+              .prepare("SELECT points FROM chunk ORDER BY chunk")
+              .all()
+              .map((row) => Number(row["points"]))
+          )
+          const small = sizes.filter((size) => size !== 512)
+          assert.isAtMost(small.length, 5)
+          assert.deepStrictEqual(sizes.slice(sizes.length - small.length), small)
+          assert.isTrue(small.every((size, i) => i === 0 || (small[i - 1] ?? 0) > 4 * size))
+        }
+        const [summary] = yield* reader.series(runId)
+        assert.strictEqual(summary?.points, step)
+        const read = yield* reader.points(runId, summary?.id ?? -1)
+        assert.isTrue(read.count === step && read.steps.every((value, i) => value === i))
       })
     )
   )

@@ -142,7 +142,7 @@ describe("LocalStore", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("refuses a store of a newer version and another application's database, and leaves them alone", () =>
+  it.effect("refuses a store of a newer version and another application's database, and leaves them alone (S1.2)", () =>
     Effect.gen(function* () {
       const folder = yield* temporary
       const newer = join(folder, "newer.db")

@@ -38,7 +38,7 @@ const check = (reader: Reader.LocalReader["Service"], run: string) =>
   })
 
 describe("several processes", { timeout: 60_000 }, () => {
-  it.live("reads whole batches while another process writes, and neither waits for a lock", () =>
+  it.live("reads whole batches while another process writes, and neither waits for a lock (S1.4)", () =>
     Effect.gen(function* () {
       const file = join(yield* temporary, "store.db")
       const child = startWriter(file, 800, "busy")
@@ -92,7 +92,7 @@ describe("several processes", { timeout: 60_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("keeps nothing of a batch whose transaction was killed", () =>
+  it.live("keeps nothing of a batch whose transaction was killed (S1.5)", () =>
     Effect.gen(function* () {
       const file = join(yield* temporary, "store.db")
       yield* exit(startWriter(file, 10, "run"))
@@ -108,7 +108,7 @@ describe("several processes", { timeout: 60_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("is made and migrated by three processes at once, which then write in turn", () =>
+  it.live("is made and migrated by three processes at once, which then write in turn (S1.2, S1.4)", () =>
     Effect.gen(function* () {
       const file = join(yield* temporary, "store.db")
       const runs = ["one", "two", "three"]
