@@ -1,0 +1,124 @@
+/**
+ * Brings the local store up to date with the journals before a command reads it: the store is a cache, and whoever looks first fills it.
+ * A lane to the store alone reads what is there; no other backend hears of it. For a run that is over and in the store all of this costs
+ * one listing and one row.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
+import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
+import type { LocalStore } from "@tracelet/backend-local/LocalStore"
+import type { BackendError } from "@tracelet/core/BackendError"
+import type { Target } from "@tracelet/core/Delivery"
+import { Journal } from "@tracelet/core/Journal"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Pipeline from "@tracelet/core/Pipeline"
+import type { RunStarted } from "@tracelet/core/RunEvent"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+import * as Format from "./Format.ts"
+import * as Writers from "./Writers.ts"
+
+/** Longest time a command spends on the store before it shows what is there. */
+export const catchUpMax = Duration.seconds(10)
+
+/** How long another process that delivers a run is waited for. It may be the trainer's own, and busy. */
+const othersMax = Duration.seconds(1)
+const othersPoll = Duration.millis(50)
+
+/** Runs caught up at once: the store takes one transaction after another, but looking at the locks of the living takes 150 ms each. */
+const concurrency = 8
+
+/** The name that a run's own record gives the store, or what it is called by default. */
+export const localName = (started: RunStarted): string =>
+  started.backends.find(({ plugin }) => plugin === "backend.local")?.name ?? "local"
+
+type CatchUpError = StorageError | BackendError
+type Needs = Journal | LocalReader | LocalStore
+
+/** What is left when the command goes on. */
+export type Outcome = "current" | "late" | { readonly held: string }
+
+/**
+ * Of `runs`, each that lags is brought up to date; answers with sentences for stderr, none where all went well. `rows` are the store's,
+ * read before.
+ */
+export const catchUp = (
+  runs: ReadonlyArray<RunJournal>,
+  rows: ReadonlyMap<string, RunRow>
+): Effect.Effect<{ readonly notes: ReadonlyArray<string>; readonly changed: boolean }, CatchUpError, Needs> =>
+  Effect.gen(function* () {
+    const stale: Array<RunJournal> = []
+    for (const run of runs) if (!(yield* isCurrent(run.id, rows.get(run.id)))) stale.push(run)
+    if (stale.length === 0) return { notes: [], changed: false }
+    const target: Target = {
+      backend: yield* LocalBackend.make,
+      route: undefined,
+      processors: [],
+      permits: yield* Semaphore.make(1)
+    }
+    const left = new Set<string>()
+    const held = new Set<string>()
+    yield* Effect.forEach(
+      stale,
+      (run) =>
+        Effect.map(Effect.scoped(one(run, target)), (outcome) => {
+          if (outcome !== "late") left.delete(run.id)
+          if (typeof outcome === "object") held.add(outcome.held)
+        }),
+      { concurrency, discard: true }
+    ).pipe(
+      (work) =>
+        Effect.andThen(
+          Effect.sync(() => stale.forEach(({ id }) => left.add(id))),
+          work
+        ),
+      Effect.timeoutOption(catchUpMax)
+    )
+    const late = `${Format.plural(left.size, "run")} ${left.size === 1 ? "is" : "are"} still on the way into the store; shown is what it has.`
+    return { notes: [...held, ...(left.size === 0 ? [] : [late])], changed: true }
+  })
+
+/** True when the store has closed the run and no writer came since: nothing can be missing. */
+export const isCurrent = (
+  run: string,
+  row: RunRow | undefined
+): Effect.Effect<boolean, CatchUpError, Journal | LocalReader> =>
+  Effect.gen(function* () {
+    if (row?.closed !== true) return false
+    const confirmed = yield* (yield* LocalReader).confirmed(run)
+    const writers = yield* Writers.ids(run)
+    return [...writers].every((id) => confirmed?.marks.has(id) === true)
+  })
+
+const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpError, Needs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const started = yield* run.started
+    // A writer that has only just begun: there is nothing to show yet.
+    if (started === undefined) return "current"
+    // The lane believes the last answer about who lives; without a look now it would not close a run that is over.
+    yield* Writers.now(run)
+    const name = localName(started)
+    const delivery = yield* Pipeline.deliver(run, started, new Map([[name, target]]))
+    if (delivery === undefined) return yield* waitForOther(run)
+    yield* delivery.settled
+    const reason = (yield* delivery.backends).get(name)
+    return reason?.state === "held" ? { held: reason.reason ?? `The store does not take run ${run.id}.` } : "current"
+  })
+
+/** Until whoever delivers the run has brought the store to where the journals are now. */
+const waitForOther = (run: RunJournal): Effect.Effect<Outcome, CatchUpError, LocalReader> =>
+  Effect.gen(function* () {
+    const reader = yield* LocalReader
+    const isDone = Effect.gen(function* () {
+      const confirmed = yield* reader.confirmed(run.id)
+      return (yield* run.countFrom(confirmed?.marks ?? new Map())).events === 0
+    })
+    const done = yield* isDone.pipe(
+      Effect.repeat({ until: (answer) => answer, schedule: Schedule.spaced(othersPoll) }),
+      Effect.timeoutOption(othersMax)
+    )
+    return done._tag === "Some" ? "current" : "late"
+  })

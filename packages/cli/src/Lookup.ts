@@ -1,0 +1,63 @@
+/**
+ * Which run is meant by what a user typed (`RUN`), among those of the journals and those that only the store knows. The rules and the two
+ * ways to fail are `RunLookup`'s.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
+import { candidatesMax, nearest, RunAmbiguous, RunNotFound, type Candidate } from "@tracelet/backend-local/RunLookup"
+import type { BackendError } from "@tracelet/core/BackendError"
+import { Journal } from "@tracelet/core/Journal"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Run from "@tracelet/core/Run"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+
+/** All runs of a folder: those with a journal open to be read, and the store's rows. */
+export interface Known {
+  readonly journals: ReadonlyMap<string, RunJournal>
+  readonly rows: ReadonlyMap<string, RunRow>
+}
+
+export const known: Effect.Effect<Known, StorageError | BackendError, Journal | LocalReader | Scope.Scope> = Effect.gen(
+  function* () {
+    const journal = yield* Journal
+    const reader = yield* LocalReader
+    const journals = new Map<string, RunJournal>()
+    for (const id of yield* journal.runs) journals.set(id, yield* journal.open(id))
+    return { journals, rows: new Map((yield* reader.runs()).map((row) => [row.id, row])) }
+  }
+)
+
+/** Id of the run meant; of several with one name it is the newest. */
+export const find = (
+  query: string,
+  { journals, rows }: Known
+): Effect.Effect<string, StorageError | RunNotFound | RunAmbiguous> =>
+  Effect.gen(function* () {
+    const candidates: Array<Candidate> = [...rows.values()]
+    for (const [id, run] of journals) {
+      if (rows.has(id)) continue
+      const started = yield* run.started
+      const named = started?.run ?? { project: Run.defaultProject, name: Run.defaultName(id) }
+      candidates.push({ id, project: named.project, name: named.name, startedAt: started?.time ?? 0 })
+    }
+    candidates.sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
+    const exact = candidates.find(({ id }) => id === query)
+    if (exact !== undefined) return exact.id
+    const begun = query === "" ? [] : candidates.filter(({ id }) => id.startsWith(query))
+    const named =
+      (begun.length === 1 ? begun[0] : undefined) ??
+      candidates.find(({ name }) => name === query) ??
+      candidates.find(({ project, name }) => `${project}/${name}` === query)
+    if (named !== undefined) return named.id
+    if (begun.length > 1) {
+      return yield* new RunAmbiguous({
+        query,
+        candidates: begun.slice(0, candidatesMax).map(toCandidate),
+        total: begun.length
+      })
+    }
+    return yield* new RunNotFound({ query, nearest: nearest(query, candidates).map(toCandidate) })
+  })
+
+const toCandidate = ({ id, project, name, startedAt }: Candidate): Candidate => ({ id, project, name, startedAt })

@@ -1,0 +1,141 @@
+/**
+ * What the commands print with `--json`: each shape a Schema, so that a program that reads it can be held to the same words. Numbers that
+ * JSON cannot hold are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`; `Schema.toCodecJson` of these reads them back.
+ *
+ * A published shape only ever gains keys.
+ */
+import * as Schema from "effect/Schema"
+import { JsonObject, TextObject } from "@tracelet/core/JsonObject"
+import { Status } from "@tracelet/core/Run"
+import { SeriesContext } from "@tracelet/core/SeriesContext"
+
+/** ISO 8601, UTC, milliseconds. */
+const Time = Schema.String
+
+/** `done`: the run is over and all of it confirmed there. `missing` and `error`: it cannot be delivered here, `reason` says why. */
+export const State = Schema.Literals(["idle", "delivering", "waiting", "held", "missing", "error", "done"])
+export type State = typeof State.Type
+
+/** One backend's part in a run, in events: a record of columns counts its points. */
+export const Backend = Schema.Struct({
+  delivered: Schema.Int,
+  pending: Schema.Int,
+  deadLetter: Schema.Int,
+  state: State,
+  reason: Schema.optionalKey(Schema.String)
+})
+export interface Backend extends Schema.Schema.Type<typeof Backend> {}
+
+export const Backends = Schema.Record(Schema.String, Backend)
+export type Backends = typeof Backends.Type
+
+/** What is known of a run without its backends: the first line of an export. */
+export const runFields = {
+  id: Schema.String,
+  project: Schema.String,
+  name: Schema.String,
+  status: Status,
+  startedAt: Time,
+  endedAt: Schema.NullOr(Time),
+  tags: TextObject,
+  points: Schema.Int
+}
+
+/** `tracelet runs --json` is an array of these. */
+export const Run = Schema.Struct({ ...runFields, backends: Backends })
+export interface Run extends Schema.Schema.Type<typeof Run> {}
+
+export const Runs = Schema.Array(Run)
+
+export const Series = Schema.Struct({
+  name: Schema.String,
+  context: SeriesContext,
+  points: Schema.Int,
+  nans: Schema.Int,
+  min: Schema.Number,
+  max: Schema.Number,
+  last: Schema.Struct({ step: Schema.Int, value: Schema.Number, time: Schema.Finite })
+})
+export interface Series extends Schema.Schema.Type<typeof Series> {}
+
+/** `tracelet show RUN --json` */
+export const Show = Schema.Struct({
+  ...Run.fields,
+  dir: Schema.String,
+  params: JsonObject,
+  series: Schema.Array(Series)
+})
+export interface Show extends Schema.Schema.Type<typeof Show> {}
+
+export const Agent = Schema.Struct({
+  pid: Schema.Int,
+  version: Schema.String,
+  startedAt: Time,
+  rssBytes: Schema.Int,
+  /** Ids of the runs it has in hand. */
+  runs: Schema.Array(Schema.String)
+})
+export interface Agent extends Schema.Schema.Type<typeof Agent> {}
+
+/** `tracelet agent status --json` */
+export const AgentStatus = Schema.Struct({ dir: Schema.String, agent: Schema.NullOr(Agent) })
+export interface AgentStatus extends Schema.Schema.Type<typeof AgentStatus> {}
+
+/** Events of one backend over several runs. `runs`: how many have something pending there. */
+export const BackendSum = Schema.Struct({
+  delivered: Schema.Int,
+  pending: Schema.Int,
+  deadLetter: Schema.Int,
+  runs: Schema.Int,
+  /** What stands in the way, each once. */
+  reasons: Schema.Array(Schema.String)
+})
+export interface BackendSum extends Schema.Schema.Type<typeof BackendSum> {}
+
+export const BackendSums = Schema.Record(Schema.String, BackendSum)
+
+/** `tracelet status --json` */
+export const FolderStatus = Schema.Struct({
+  dir: Schema.String,
+  runs: Schema.Int,
+  running: Schema.Int,
+  agent: Schema.NullOr(Agent),
+  backends: BackendSums
+})
+export interface FolderStatus extends Schema.Schema.Type<typeof FolderStatus> {}
+
+/** `tracelet sync [RUN] --json`. `drained`: nothing is left to send. `runs`: those that had something to send, or the one asked for. */
+export const Sync = Schema.Struct({
+  drained: Schema.Boolean,
+  backends: BackendSums,
+  runs: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      project: Schema.String,
+      name: Schema.String,
+      status: Status,
+      drained: Schema.Boolean,
+      backends: Backends
+    })
+  )
+})
+export interface Sync extends Schema.Schema.Type<typeof Sync> {}
+
+export const Check = Schema.Struct({
+  name: Schema.String,
+  state: Schema.Literals(["good", "warning", "bad"]),
+  found: Schema.String,
+  /** What to do; empty where all is well. */
+  advice: Schema.String
+})
+export interface Check extends Schema.Schema.Type<typeof Check> {}
+
+/** `tracelet doctor --json` */
+export const Doctor = Schema.Struct({ dir: Schema.String, checks: Schema.Array(Check) })
+export interface Doctor extends Schema.Schema.Type<typeof Doctor> {}
+
+/** On stdout, with `--json`, whenever a command fails. */
+export const Failure = Schema.Struct({
+  error: Schema.Struct({ tag: Schema.String, message: Schema.String, hint: Schema.String })
+})
+export interface Failure extends Schema.Schema.Type<typeof Failure> {}

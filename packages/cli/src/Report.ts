@@ -1,0 +1,149 @@
+/**
+ * How runs stand, for every command that lists or shows one: what the store has, what the journals say of status and backlog, and what an
+ * agent knows of the runs it delivers. Status is the journals' to say: the store only knows the last close.
+ */
+import * as Effect from "effect/Effect"
+import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
+import type { BackendError } from "@tracelet/core/BackendError"
+import type { Journal } from "@tracelet/core/Journal"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Pipeline from "@tracelet/core/Pipeline"
+import type { RunStarted } from "@tracelet/core/RunEvent"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+import type { Found } from "./Agents.ts"
+import * as CatchUp from "./CatchUp.ts"
+import * as Format from "./Format.ts"
+import type { Known } from "./Lookup.ts"
+import type * as Output from "./Output.ts"
+import * as Writers from "./Writers.ts"
+
+/** A run with its times as numbers, for tables. Seconds since the Unix epoch; `endedAt` is undefined while it runs. */
+export interface Report extends Output.Run {
+  readonly startedSeconds: number
+  readonly endedSeconds: number | undefined
+}
+
+type ReportError = StorageError | BackendError
+
+/** Runs looked at once: the locks of the living are asked, 150 ms each. */
+const concurrency = 16
+
+/** Newest first. A run whose first record cannot be read (yet) and that the store does not know has no report. */
+export const reports = (
+  ids: Iterable<string>,
+  known: Known,
+  agent: Found
+): Effect.Effect<ReadonlyArray<Report>, ReportError, Journal | LocalReader> =>
+  Effect.map(
+    Effect.forEach(ids, (id) => reportOf(id, known, agent), { concurrency }),
+    (all) =>
+      all
+        .filter((one) => one !== undefined)
+        .toSorted((a, b) => b.startedSeconds - a.startedSeconds || (a.id < b.id ? -1 : 1))
+  )
+
+const reportOf = (id: string, { journals, rows }: Known, agent: Found) =>
+  Effect.gen(function* () {
+    const row = rows.get(id)
+    const run = journals.get(id)
+    if (run === undefined) return row === undefined ? undefined : forgotten(row)
+    const isCurrent = yield* CatchUp.isCurrent(id, row)
+    const started = yield* run.started
+    if (started === undefined) return row === undefined ? undefined : forgotten(row)
+    const standing =
+      isCurrent && row !== undefined
+        ? { status: row.status, endedAt: row.endedAt ?? undefined }
+        : yield* run.standing(yield* Writers.now(run))
+    const behind = isCurrent ? nothing : yield* behindStore(run)
+    const view = agent.state === "running" ? agent.agent.status.runs.find((one) => one.id === id) : undefined
+    const backends = view?.backends ?? (yield* backendsOf(run, started, row, behind.events))
+    return toReport({
+      id,
+      project: started.run.project,
+      name: started.run.name,
+      status: standing.status,
+      startedSeconds: started.time,
+      endedSeconds: standing.endedAt,
+      tags: Object.fromEntries(row?.tags ?? Object.entries(started.run.tags)),
+      points: (row?.points ?? 0) + behind.points,
+      backends
+    })
+  })
+
+const nothing = { events: 0, points: 0 }
+
+/** What the journals hold and the store does not (yet). */
+const behindStore = (run: RunJournal) =>
+  Effect.gen(function* () {
+    const confirmed = yield* (yield* LocalReader).confirmed(run.id)
+    return yield* run.countFrom(confirmed?.marks ?? new Map())
+  })
+
+const backendsOf = (run: RunJournal, started: RunStarted, row: RunRow | undefined, pendingInStore: number) =>
+  Effect.gen(function* () {
+    const entries: Array<[string, Output.Backend]> = []
+    for (const { name, plugin } of started.backends) {
+      const isStore = plugin === "backend.local"
+      entries.push([name, isStore ? ofStore(row, pendingInStore) : yield* Pipeline.standingFromCursor(run, name)])
+    }
+    return Object.fromEntries(entries)
+  })
+
+const ofStore = (row: RunRow | undefined, pending: number): Output.Backend => ({
+  delivered: row?.counts.delivered ?? 0,
+  pending,
+  deadLetter: row?.counts.rejected ?? 0,
+  state: row?.closed === true && pending === 0 ? "done" : "idle"
+})
+
+/** A run whose journals are gone: the store is all that is left of it. */
+const forgotten = (row: RunRow): Report =>
+  toReport({
+    id: row.id,
+    project: row.project,
+    name: row.name,
+    status: row.status,
+    startedSeconds: row.startedAt,
+    endedSeconds: row.endedAt ?? undefined,
+    tags: Object.fromEntries(row.tags),
+    points: row.points,
+    backends: { local: ofStore(row, 0) }
+  })
+
+const toReport = (run: Omit<Report, "startedAt" | "endedAt">): Report => ({
+  ...run,
+  startedAt: Format.iso(run.startedSeconds),
+  endedAt: run.endedSeconds === undefined ? null : Format.iso(run.endedSeconds)
+})
+
+/** What `--json` prints of a report, with its keys in the order of the contract. */
+export const toOutput = (report: Report): Output.Run => ({ ...withoutBackends(report), backends: report.backends })
+
+export const withoutBackends = ({ id, project, name, status, startedAt, endedAt, tags, points }: Report) => ({
+  id,
+  project,
+  name,
+  status,
+  startedAt,
+  endedAt,
+  tags,
+  points
+})
+
+/** Events per backend over several runs. */
+export const sums = (runs: Iterable<{ readonly backends: Output.Backends }>): typeof Output.BackendSums.Type => {
+  const sumByName = new Map<string, Output.BackendSum>()
+  for (const { backends } of runs) {
+    for (const [name, { delivered, pending, deadLetter, reason }] of Object.entries(backends)) {
+      const sum = sumByName.get(name) ?? { delivered: 0, pending: 0, deadLetter: 0, runs: 0, reasons: [] }
+      sumByName.set(name, {
+        delivered: sum.delivered + delivered,
+        pending: sum.pending + pending,
+        deadLetter: sum.deadLetter + deadLetter,
+        runs: sum.runs + (pending > 0 ? 1 : 0),
+        reasons: reason === undefined || sum.reasons.includes(reason) ? sum.reasons : [...sum.reasons, reason]
+      })
+    }
+  }
+  return Object.fromEntries([...sumByName].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}

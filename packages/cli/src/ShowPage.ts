@@ -1,0 +1,200 @@
+/**
+ * The page that `tracelet show` prints: head, tags, backends, params, a table of the series, and charts. Pure: from what was read to lines.
+ */
+import type { Points, SeriesSummary } from "@tracelet/backend-local/LocalReader"
+import type { Json as JsonValue } from "@tracelet/core/JsonObject"
+import * as SeriesContext from "@tracelet/core/SeriesContext"
+import * as Chart from "./Chart.ts"
+import { remarks, statusBrush } from "./commands/Runs.ts"
+import * as Format from "./Format.ts"
+import * as Json from "./Json.ts"
+import type { Brush } from "./Paint.ts"
+import type { Report } from "./Report.ts"
+import { marks, type Session } from "./Session.ts"
+import * as Table from "./Table.ts"
+import * as Text from "./Text.ts"
+
+/** Where stdout is no terminal. */
+export const widthDefault = 100
+
+/** Params and series that are listed when nobody asks for all. */
+export const paramsMax = 40
+export const seriesMax = 40
+
+export interface Charted {
+  readonly summary: SeriesSummary
+  readonly points: Points
+}
+
+export interface Page {
+  readonly report: Report
+  readonly dir: string
+  readonly params: ReadonlyMap<string, JsonValue>
+  readonly series: ReadonlyArray<SeriesSummary>
+  readonly charts: ReadonlyArray<Charted>
+  /** Seconds since the Unix epoch. */
+  readonly now: number
+  readonly isWhole: boolean
+}
+
+type Terminal = Session["Service"]
+
+export const render = (page: Page, session: Terminal): ReadonlyArray<string> => {
+  const sections = [head(page, session), backends(page, session), params(page, session), series(page, session)]
+  const drawn = page.charts.map((charted, i) => chart(charted, i, session))
+  const left = page.series.length - page.charts.length
+  const more =
+    left > 0
+      ? [
+          [
+            session.paint.dim(
+              `${Format.plural(left, "more series", "more series")}: --all draws them, --series PATTERN chooses.`
+            )
+          ]
+        ]
+      : []
+  return [...sections, ...drawn, ...more]
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, i) => (i === 0 ? lines : ["", ...lines]))
+}
+
+const head = ({ report, dir, now }: Page, session: Terminal): ReadonlyArray<string> => {
+  const { paint } = session
+  const { dot } = marks(session)
+  const took = Format.duration((report.endedSeconds ?? now) - report.startedSeconds)
+  const facts = [
+    `project ${Text.printable(report.project)}`,
+    statusBrush(session, report.status)(report.status),
+    report.endedSeconds === undefined ? `for ${took}` : `took ${took}`,
+    Format.plural(report.points, "point")
+  ]
+  const when = [`started ${Format.time(report.startedSeconds)}`]
+  if (report.endedSeconds !== undefined) when.push(`ended ${Format.time(report.endedSeconds)}`)
+  const tags = Object.entries(report.tags).map(([key, value]) => Text.printable(value === "" ? key : `${key}=${value}`))
+  return [
+    paint.bold(Text.printable(report.name)) + paint.dim(dot) + facts.join(paint.dim(dot)),
+    paint.dim(`id ${report.id}${dot}${when.join(dot)}`),
+    paint.dim(Text.printable(dir)),
+    ...(tags.length === 0 ? [] : [`${paint.dim("tags")} ${tags.toSorted().join(paint.dim(", "))}`])
+  ]
+}
+
+const title = (text: string, session: Terminal, count?: number): string =>
+  session.paint.bold(text) + (count === undefined ? "" : session.paint.dim(` (${Format.count(count)})`))
+
+const options = (session: Terminal, isHeaded: boolean): Table.TableOptions => ({
+  paint: session.paint,
+  width: session.columns ?? Infinity,
+  indent: 2,
+  ellipsis: marks(session).ellipsis,
+  head: isHeaded
+})
+
+const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> => {
+  const rows = Object.entries(report.backends).map(([name, backend]) => [
+    name,
+    backend.state,
+    `${Format.count(backend.delivered)} delivered`,
+    [
+      ...remarks({ ...backend, state: "idle" }),
+      ...(backend.reason === undefined ? [] : [Text.printable(backend.reason)])
+    ].join(", ")
+  ])
+  if (rows.length === 0) return []
+  const columns: ReadonlyArray<Table.Column> = [
+    { title: "name", align: "left" },
+    { title: "state", align: "left" },
+    { title: "delivered", align: "right" },
+    { title: "left", align: "left", shrinkTo: 20 }
+  ]
+  return [title("Backends", session), ...Table.render(columns, rows, options(session, false))]
+}
+
+const params = ({ params: all, isWhole }: Page, session: Terminal): ReadonlyArray<string> => {
+  if (all.size === 0) return []
+  const shown = [...all].slice(0, isWhole ? all.size : paramsMax)
+  const rows = shown.map(([key, value]) => [
+    { text: Text.printable(key), brush: session.paint.cyan },
+    Text.printable(typeof value === "string" ? value : Json.stringify(value))
+  ])
+  const columns: ReadonlyArray<Table.Column> = [
+    { title: "param", align: "left", shrinkTo: 16 },
+    { title: "value", align: "left", shrinkTo: 16 }
+  ]
+  return [
+    title("Params", session, all.size),
+    ...Table.render(columns, rows, options(session, false)),
+    ...leftOut(all.size - shown.length, session)
+  ]
+}
+
+const leftOut = (count: number, session: Terminal): ReadonlyArray<string> =>
+  count > 0
+    ? [session.paint.dim(`  ${marks(session).ellipsis} and ${Format.count(count)} more: --all lists them.`)]
+    : []
+
+const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArray<string> => {
+  if (all.length === 0) return []
+  const shown = all.slice(0, isWhole ? all.length : seriesMax)
+  const isWithContext = shown.some(({ context }) => Object.keys(context).length > 0)
+  const isWithNan = shown.some(({ nans }) => nans > 0)
+  const columns: ReadonlyArray<Table.Column> = [
+    { title: "name", align: "left", shrinkTo: 12 },
+    ...(isWithContext ? [{ title: "context", align: "left", shrinkTo: 12 } as const] : []),
+    { title: "points", align: "right" },
+    ...(isWithNan ? [{ title: "NaN", align: "right" } as const] : []),
+    { title: "last step", align: "right" },
+    { title: "last", align: "decimal" },
+    { title: "min", align: "decimal" },
+    { title: "max", align: "decimal" }
+  ]
+  const rows = shown.map(({ name, context, points, nans, last, min, max }, i) => [
+    { text: Text.printable(name), brush: brushOf(i, session) },
+    ...(isWithContext ? [contextText(context)] : []),
+    Format.count(points),
+    ...(isWithNan ? [{ text: nans === 0 ? "" : Format.count(nans), brush: session.paint.red }] : []),
+    Format.count(last.step),
+    Format.number(last.value),
+    Format.number(min),
+    Format.number(max)
+  ])
+  return [
+    title("Series", session, all.length),
+    ...Table.render(columns, rows, options(session, true)),
+    ...leftOut(all.length - shown.length, session)
+  ]
+}
+
+/** `subset=val rank=3` */
+const contextText = (context: SeriesContext.SeriesContext): string =>
+  Text.printable(
+    Object.entries(context)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => `${key}=${value}`)
+      .join(" ")
+  )
+
+/** A colour for each line of the table and its chart. */
+const brushOf = (i: number, { paint }: Terminal): Brush =>
+  [paint.cyan, paint.green, paint.magenta, paint.yellow, paint.blue][i % 5] ?? paint.cyan
+
+const chart = ({ summary, points }: Charted, i: number, session: Terminal): ReadonlyArray<string> => {
+  const { paint, unicode } = session
+  const { dot } = marks(session)
+  const brush = brushOf(i, session)
+  const { last, min, max, nans } = summary
+  const facts = [
+    `last ${Format.number(last.value)}`,
+    `min ${Format.number(min)}`,
+    `max ${Format.number(max)}`,
+    Format.plural(summary.points, "point"),
+    ...(nans > 0 ? [`${Format.count(nans)} NaN ${unicode ? "×" : "x"}`] : [])
+  ]
+  const context = contextText(summary.context)
+  const name = paint.bold(brush(Text.printable(summary.name))) + (context === "" ? "" : ` ${context}`)
+  const width = (session.columns ?? widthDefault) - 2
+  return [
+    name + paint.dim(dot + facts.join(dot)),
+    ...Chart.render(points, { width, height: Chart.rowsDefault, unicode, paint, brush }).map((line) => `  ${line}`)
+  ]
+}

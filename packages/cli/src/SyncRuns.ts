@@ -1,0 +1,158 @@
+/**
+ * Delivers runs for a command: a running agent is asked first, since it has the connections and the secrets; what nobody delivers is
+ * delivered here; what another process has in hand is watched. All of it ends at the deadline, and nothing is lost by that.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { LocalReader } from "@tracelet/backend-local/LocalReader"
+import type { BackendError } from "@tracelet/core/BackendError"
+import type { Journal } from "@tracelet/core/Journal"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Pipeline from "@tracelet/core/Pipeline"
+import type { RunStarted } from "@tracelet/core/RunEvent"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+import type { Found, Running } from "./Agents.ts"
+import * as Distribution from "./Distribution.ts"
+import type { Known } from "./Lookup.ts"
+import type * as Output from "./Output.ts"
+import * as Report from "./Report.ts"
+import * as Writers from "./Writers.ts"
+
+/** Runs delivered at once. Their backends have limits of their own. */
+const concurrency = 8
+
+/** How often an agent, or another process, is asked how far it is. */
+const pollEvery = Duration.millis(200)
+
+type Result = Output.Sync["runs"][number]
+type SyncError = StorageError | BackendError
+
+/** What was last seen of each run under way. */
+export class Progress {
+  readonly backendsByRun = new Map<string, Output.Backends>()
+}
+
+export interface SyncOptions {
+  readonly known: Known
+  /** Id of the only run; all when left out. */
+  readonly wanted: string | undefined
+  readonly agent: Found
+  readonly timeout: Duration.Duration
+  readonly progress: Progress
+}
+
+/** One result for each run that had something to deliver, and for the one that was wanted. Newest first. */
+export const sync = ({
+  known,
+  wanted,
+  agent,
+  timeout,
+  progress
+}: SyncOptions): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader | Scope.Scope> =>
+  Effect.gen(function* () {
+    const todo: Array<readonly [RunJournal, RunStarted]> = []
+    for (const [id, run] of known.journals) {
+      if (wanted !== undefined && id !== wanted) continue
+      const started = yield* run.started
+      if (started !== undefined && (wanted !== undefined || !(yield* isDone(run, started)))) todo.push([run, started])
+    }
+    const distribution = yield* Distribution.make()
+    yield* Effect.forEach(
+      todo,
+      ([run, started]) =>
+        Effect.gen(function* () {
+          if (agent.state === "running" && (yield* byAgent(run, agent.agent, progress))) return
+          yield* Effect.scoped(here(run, started, distribution, progress))
+        }),
+      { concurrency, discard: true }
+    ).pipe(Effect.timeoutOption(timeout))
+    return yield* results(
+      todo.map(([run]) => run.id),
+      known,
+      progress
+    )
+  })
+
+/** True when every backend has closed the run and no writer came since. */
+const isDone = (run: RunJournal, started: RunStarted): Effect.Effect<boolean, SyncError, Journal> =>
+  Effect.gen(function* () {
+    const writers = yield* Writers.ids(run.id)
+    for (const { name } of started.backends) {
+      const cursor = yield* run.cursor(name)
+      if (cursor === undefined || cursor === "damaged" || !cursor.closed) return false
+      if ([...writers].some((id) => !Object.hasOwn(cursor.writers, id))) return false
+    }
+    return true
+  })
+
+/** Nothing more happens by itself: all is sent, or what is left waits for somebody to act. */
+const isSettled = (backends: Output.Backends): boolean =>
+  Object.values(backends).every(
+    ({ pending, state }) =>
+      state === "held" || state === "missing" || state === "error" || (pending === 0 && state !== "waiting")
+  )
+
+/** Watches the agent deliver the run; false when it does not, or is gone. */
+const byAgent = (run: RunJournal, { client }: Running, progress: Progress): Effect.Effect<boolean> =>
+  Effect.gen(function* () {
+    let view = yield* client.announce(run.id)
+    while (view !== undefined) {
+      progress.backendsByRun.set(run.id, view.backends)
+      if (view.drained || isSettled(view.backends)) return true
+      yield* Effect.sleep(pollEvery)
+      view = yield* client.run(run.id)
+    }
+    return false
+  }).pipe(Effect.orElseSucceed(() => false))
+
+const here = (
+  run: RunJournal,
+  started: RunStarted,
+  distribution: Distribution.Distribution,
+  progress: Progress
+): Effect.Effect<void, SyncError, Journal | Scope.Scope> =>
+  Effect.gen(function* () {
+    // The lanes close a run only when they know that its writers are over.
+    yield* Writers.now(run)
+    const targets = yield* distribution.targetsOf(started)
+    const delivery = yield* Pipeline.deliver(run, started, targets)
+    if (delivery === undefined) return yield* watch(run, started, progress)
+    const look = Effect.map(delivery.backends, (backends) =>
+      progress.backendsByRun.set(run.id, Object.fromEntries(backends))
+    )
+    yield* Effect.raceFirst(
+      delivery.settled,
+      Effect.andThen(Effect.repeat(look, Schedule.spaced(pollEvery)), Effect.never)
+    ).pipe(Effect.ensuring(Effect.ignore(look)))
+  })
+
+/** Another process has the run: its cursors tell how far it is. */
+const watch = (run: RunJournal, started: RunStarted, progress: Progress): Effect.Effect<void, SyncError> =>
+  Effect.gen(function* () {
+    const entries: Array<[string, Output.Backend]> = []
+    for (const { name } of started.backends) entries.push([name, yield* Pipeline.standingFromCursor(run, name)])
+    const backends = Object.fromEntries(entries)
+    progress.backendsByRun.set(run.id, backends)
+    return isSettled(backends)
+  }).pipe(Effect.repeat({ until: (settled) => settled, schedule: Schedule.spaced(pollEvery) }), Effect.asVoid)
+
+/** How the runs stand now; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way. */
+const results = (
+  ids: ReadonlyArray<string>,
+  known: Known,
+  progress: Progress
+): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader> =>
+  Effect.map(Report.reports(ids, known, { state: "none" }), (reports) =>
+    reports.map(({ id, project, name, status, backends }) => {
+      const seen = { ...backends, ...progress.backendsByRun.get(id) }
+      return { id, project, name, status, drained: isDrained(status, seen), backends: seen }
+    })
+  )
+
+/** A run that is over is drained when it is closed everywhere; a running one, when nothing of it is behind. */
+const isDrained = (status: string, backends: Output.Backends): boolean =>
+  Object.values(backends).every(({ pending, state }) =>
+    status === "running" || status === "stale" ? pending === 0 : pending === 0 && state === "done"
+  )

@@ -1,0 +1,85 @@
+/**
+ * Rows under a head, in columns that line up: texts to the left, numbers at their decimal point. A table that is wider than the terminal
+ * has its texts cut, the longest first; on anything but a terminal nothing is cut.
+ */
+import type { Brush, Paint } from "./Paint.ts"
+import * as Text from "./Text.ts"
+
+export interface Column {
+  readonly title: string
+  /** `decimal`: numbers, at the point. */
+  readonly align: "left" | "right" | "decimal"
+  /** May be cut down to this many columns where the terminal is narrow; never when left out. */
+  readonly shrinkTo?: number
+}
+
+export interface Cell {
+  readonly text: string
+  readonly brush?: Brush
+}
+
+export interface TableOptions {
+  readonly paint: Paint
+  /** Columns of the terminal; infinite where there is none. */
+  readonly width: number
+  readonly indent?: number
+  readonly ellipsis?: string
+  /** False: rows only. */
+  readonly head?: boolean
+}
+
+const gap = 2
+
+/** One line a row. Cells are printable texts already; a missing one is empty. */
+export const render = (
+  columns: ReadonlyArray<Column>,
+  rows: ReadonlyArray<ReadonlyArray<string | Cell>>,
+  { paint, width, indent = 0, ellipsis = "…", head = true }: TableOptions
+): ReadonlyArray<string> => {
+  const cells = rows.map((row) => columns.map((_, i) => toCell(row[i])))
+  const aligned = columns.map((column, i) => {
+    const texts = cells.map((row) => row[i]?.text ?? "")
+    return column.align === "decimal" ? atPoint(texts) : texts
+  })
+  const widths = columns.map(({ title }, i) =>
+    Math.max(head ? Text.width(title) : 0, ...(aligned[i] ?? []).map(Text.width))
+  )
+  shrink(columns, widths, width - indent - gap * (columns.length - 1))
+  const line = (texts: ReadonlyArray<Cell>) =>
+    " ".repeat(indent) + joined(texts.map((cell, i) => pad(cell, columns[i], widths[i] ?? 0, ellipsis)))
+  const body = cells.map((row, at) => line(row.map((cell, i) => ({ ...cell, text: aligned[i]?.[at] ?? "" }))))
+  return head ? [line(columns.map(({ title }) => ({ text: title, brush: paint.dim }))), ...body] : body
+}
+
+const toCell = (cell: string | Cell | undefined): Cell => (typeof cell === "object" ? cell : { text: cell ?? "" })
+
+/** Spaces at the end of a line are nobody's. */
+const joined = (cells: ReadonlyArray<string>): string => cells.join(" ".repeat(gap)).replace(/ +$/, "")
+
+const pad = ({ text, brush }: Cell, column: Column | undefined, width: number, ellipsis: string): string => {
+  const cut = Text.fit(text, width, ellipsis)
+  const space = " ".repeat(Math.max(0, width - Text.width(cut)))
+  const painted = brush === undefined ? cut : brush(cut)
+  return column === undefined || column.align === "left" ? painted + space : space + painted
+}
+
+/** Fills numbers behind their point, so that they line up when aligned to the right. */
+const atPoint = (texts: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const behind = (text: string) => (text.includes(".") ? text.length - text.indexOf(".") : 0)
+  const longest = Math.max(0, ...texts.map(behind))
+  return texts.map((text) => text + " ".repeat(longest - behind(text)))
+}
+
+const shrink = (columns: ReadonlyArray<Column>, widths: Array<number>, available: number): void => {
+  let excess = widths.reduce((sum, width) => sum + width, 0) - available
+  while (excess > 0) {
+    let widest = -1
+    for (const [i, { shrinkTo }] of columns.entries()) {
+      const width = widths[i] ?? 0
+      if (shrinkTo !== undefined && width > shrinkTo && width > (widths[widest] ?? 0)) widest = i
+    }
+    if (widest < 0) return
+    widths[widest] = (widths[widest] ?? 0) - 1
+    excess--
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * `tracelet runs`: what ran, where it went, what is still on its way.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { Status } from "@tracelet/core/Run"
+import * as Format from "../Format.ts"
+import * as Frame from "../Frame.ts"
+import type * as Output from "../Output.ts"
+import * as Report from "../Report.ts"
+import { marks, Session } from "../Session.ts"
+import * as Table from "../Table.ts"
+import * as Text from "../Text.ts"
+import { Place } from "../Workspace.ts"
+
+const flags = {
+  project: Flag.String("project").pipe(Flag.withDescription("Only runs of this project"), Flag.optional),
+  status: Flag.Literals("status", Status.literals).pipe(
+    Flag.withDescription("Only runs with this status"),
+    Flag.optional
+  ),
+  tag: Flag.String("tag").pipe(
+    Flag.withMetavar("KEY[=VALUE]"),
+    Flag.withDescription("Only runs with this tag, or with this value of it"),
+    Flag.optional
+  ),
+  limit: Flag.Int("limit").pipe(Flag.withDescription("The newest so many; default: all"), Flag.optional)
+}
+
+export const command = Command.make("runs", flags, ({ project, status, tag, limit }) =>
+  Frame.inWorkspace(
+    Effect.gen(function* () {
+      const { known, ids, agent } = yield* Frame.current()
+      const all = yield* Report.reports(ids, known, agent)
+      const runs = all
+        .filter((run) => Option.isNone(project) || run.project === project.value)
+        .filter((run) => Option.isNone(status) || run.status === status.value)
+        .filter((run) => Option.isNone(tag) || hasTag(run, tag.value))
+        .slice(
+          0,
+          Math.max(
+            0,
+            Option.getOrElse(limit, () => all.length)
+          )
+        )
+      if (yield* Frame.AsJson) return yield* Frame.printJson(runs.map(Report.toOutput))
+      return yield* print(runs, all.length)
+    })
+  )
+).pipe(
+  Command.withDescription("List the runs of this folder: what ran, where it went, what is still on its way."),
+  Command.withShortDescription("List the runs of this folder"),
+  Command.withExamples([
+    { command: "tracelet runs", description: "All of them, newest first" },
+    { command: "tracelet runs --status running --json", description: "What trains now, for a program" },
+    { command: "tracelet runs --project digits --tag demo --limit 10" }
+  ])
+)
+
+const hasTag = ({ tags }: Report.Report, wanted: string): boolean => {
+  const at = wanted.indexOf("=")
+  const key = at < 0 ? wanted : wanted.slice(0, at)
+  return Object.hasOwn(tags, key) && (at < 0 || tags[key] === wanted.slice(at + 1))
+}
+
+const print = (runs: ReadonlyArray<Report.Report>, total: number) =>
+  Effect.gen(function* () {
+    const session = yield* Session
+    const { paint } = session
+    if (runs.length === 0) {
+      const { dir } = yield* Place
+      const text =
+        total === 0
+          ? `No runs in ${dir} yet. A run that logs with tracelet appears here; TRACELET_DIR or --dir chooses another folder.`
+          : `None of the ${Format.plural(total, "run")} in ${dir} is like that.`
+      return yield* Frame.printLines([text])
+    }
+    const now = (yield* Clock.currentTimeMillis) / 1000
+    const columns: ReadonlyArray<Table.Column> = [
+      { title: "name", align: "left", shrinkTo: 12 },
+      { title: "project", align: "left", shrinkTo: 8 },
+      { title: "status", align: "left" },
+      { title: "started", align: "left" },
+      { title: "took", align: "right" },
+      { title: "points", align: "right" },
+      { title: "backends", align: "left", shrinkTo: 16 },
+      { title: "id", align: "left" }
+    ]
+    const rows = runs.map((run) => [
+      { text: Text.printable(run.name), brush: paint.bold },
+      Text.printable(run.project),
+      { text: run.status, brush: statusBrush(session, run.status) },
+      Format.time(run.startedSeconds),
+      Format.duration((run.endedSeconds ?? now) - run.startedSeconds),
+      Format.count(run.points),
+      backendsText(session, run.backends),
+      { text: run.id.slice(0, 8), brush: paint.dim }
+    ])
+    const { ellipsis } = marks(session)
+    return yield* Frame.printLines(Table.render(columns, rows, { paint, width: session.columns ?? Infinity, ellipsis }))
+  })
+
+export const statusBrush = ({ paint }: Session["Service"], status: string) =>
+  status === "finished"
+    ? paint.green
+    : status === "running"
+      ? paint.cyan
+      : status === "failed"
+        ? paint.red
+        : paint.yellow
+
+/** `local, mlflow 1,200 to go, wandb missing` */
+const backendsText = (session: Session["Service"], backends: Output.Backends): Table.Cell => {
+  const entries = Object.entries(backends)
+  const text = entries.map(([name, backend]) => [name, ...remarks(backend)].join(" ")).join(", ")
+  const isWell = entries.every(
+    ([, { state, pending, deadLetter }]) => pending === 0 && deadLetter === 0 && state !== "held"
+  )
+  return entries.length === 0
+    ? { text: "none", brush: session.paint.dim }
+    : { text, brush: isWell ? (plain) => plain : session.paint.yellow }
+}
+
+/** What there is to say of a backend besides that all is there. */
+export const remarks = ({ state, pending, deadLetter }: Output.Backend): ReadonlyArray<string> => [
+  ...(pending > 0 ? [`${Format.count(pending)} to go`] : []),
+  ...(state === "held" || state === "missing" || state === "error" || state === "waiting" ? [`(${state})`] : []),
+  ...(deadLetter > 0 ? [`${Format.count(deadLetter)} refused`] : [])
+]

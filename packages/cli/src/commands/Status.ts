@@ -1,0 +1,99 @@
+/**
+ * `tracelet status`: the folder at a glance, and what is on its way to which backend.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Agents from "../Agents.ts"
+import * as Format from "../Format.ts"
+import * as Frame from "../Frame.ts"
+import type * as Output from "../Output.ts"
+import * as Report from "../Report.ts"
+import { marks, Session } from "../Session.ts"
+import * as Table from "../Table.ts"
+import * as Text from "../Text.ts"
+import { Place } from "../Workspace.ts"
+
+export const command = Command.make("status", {}, () =>
+  Frame.inWorkspace(
+    Effect.gen(function* () {
+      const { dir } = yield* Place
+      const { known, ids } = yield* Frame.current()
+      const found = yield* Agents.find(dir)
+      const reports = yield* Report.reports(ids, known, found)
+      const status: Output.FolderStatus = {
+        dir,
+        runs: reports.length,
+        running: reports.filter((run) => run.status === "running").length,
+        agent: Agents.toOutput(found),
+        backends: Report.sums(reports)
+      }
+      if (yield* Frame.AsJson) return yield* Frame.printJson(status)
+      const now = (yield* Clock.currentTimeMillis) / 1000
+      return yield* Frame.printLines(page(status, found, now, yield* Session))
+    })
+  )
+).pipe(
+  Command.withDescription("Say what the folder holds, whether an agent is running, and what is still on its way."),
+  Command.withShortDescription("What is on its way, and who delivers it"),
+  Command.withExamples([
+    { command: "tracelet status" },
+    { command: "tracelet status --json --dir /data/.tracelet", description: "For a program, of another folder" }
+  ])
+)
+
+const page = (
+  status: Output.FolderStatus,
+  found: Agents.Found,
+  now: number,
+  session: Session["Service"]
+): ReadonlyArray<string> => {
+  const { paint } = session
+  const running = status.running === 0 ? "" : `, ${Format.count(status.running)} of them running`
+  const lines = [
+    `${paint.bold(Text.printable(status.dir))}: ${Format.plural(status.runs, "run")}${running}.`,
+    `${capital(Agents.sentence(found, now))}.`
+  ]
+  const backends = Object.entries(status.backends)
+  if (backends.length === 0) return lines
+  return [...lines, "", ...backendsTable(status.backends, session), "", verdict(status.backends)]
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** One row a backend; what stands in its way below it. Shared with `sync`. */
+export const backendsTable = (
+  backends: Output.FolderStatus["backends"],
+  session: Session["Service"]
+): ReadonlyArray<string> => {
+  const { paint } = session
+  const { good, warning, bad, ellipsis } = marks(session)
+  const columns: ReadonlyArray<Table.Column> = [
+    { title: "", align: "left" },
+    { title: "backend", align: "left" },
+    { title: "delivered", align: "right" },
+    { title: "to go", align: "right" },
+    { title: "refused", align: "right" },
+    { title: "runs with something to go", align: "right" }
+  ]
+  const rows = Object.entries(backends).map(([name, sum]) => [
+    sum.reasons.length > 0 ? bad : sum.pending > 0 || sum.deadLetter > 0 ? warning : good,
+    name,
+    Format.count(sum.delivered),
+    Format.count(sum.pending),
+    Format.count(sum.deadLetter),
+    Format.count(sum.runs)
+  ])
+  const table = Table.render(columns, rows, { paint, width: session.columns ?? Infinity, ellipsis })
+  const reasons = Object.entries(backends).flatMap(([name, sum]) =>
+    sum.reasons.map((reason) => `${name}: ${Text.printable(reason)}`)
+  )
+  return reasons.length === 0 ? table : [...table, "", ...reasons]
+}
+
+const verdict = (backends: Output.FolderStatus["backends"]): string => {
+  const pending = Object.values(backends).reduce((sum, backend) => sum + backend.pending, 0)
+  return pending === 0
+    ? "Nothing is on its way."
+    : `${Format.plural(pending, "event")} still to go; \`tracelet sync\` delivers them now.`
+}

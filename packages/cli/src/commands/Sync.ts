@@ -1,0 +1,109 @@
+/**
+ * `tracelet sync [RUN]`: delivers what is pending, now, and says what is left. Exit code 0 when that is nothing, 3 otherwise. Who delivers
+ * what is `SyncRuns`'s; here the runs are chosen, progress is shown, and the result printed.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Agents from "../Agents.ts"
+import { Unfinished } from "../Failure.ts"
+import * as Format from "../Format.ts"
+import * as Frame from "../Frame.ts"
+import * as Lookup from "../Lookup.ts"
+import type * as Output from "../Output.ts"
+import * as Report from "../Report.ts"
+import { Session } from "../Session.ts"
+import * as SyncRuns from "../SyncRuns.ts"
+import { Place } from "../Workspace.ts"
+import { backendsTable } from "./Status.ts"
+
+const units: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000]
+])
+
+/** `90`, `60s`, `1.5m`, `500ms`; without a unit it is seconds. */
+export const toDuration = (text: string): Duration.Duration => {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(text) ?? []
+  const millis = units.get(unit ?? "s")
+  if (amount === undefined || millis === undefined) throw new Error("a length of time is written 60s, 5m or 1h")
+  return Duration.millis(Number(amount) * millis)
+}
+
+const flags = {
+  run: Argument.String("RUN").pipe(
+    Argument.withDescription("Only this run: an id, a unique prefix of one, a name (the newest), or project/name"),
+    Argument.optional
+  ),
+  timeout: Flag.String("timeout").pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription(
+      "Longest time to spend: 60s, 5m, 1h; default 60s. What is left then is kept, and exit code 3 says so"
+    ),
+    Flag.withDefault("60s"),
+    Flag.mapTryCatch(toDuration, (cause) => (cause instanceof Error ? cause.message : String(cause)))
+  )
+}
+
+/** How often the line on a terminal changes. */
+const progressEvery = Duration.millis(200)
+
+export const command = Command.make("sync", flags, ({ run: query, timeout }) =>
+  Frame.inWorkspace(
+    Effect.gen(function* () {
+      const { dir } = yield* Place
+      const known = yield* Lookup.known
+      const wanted = Option.isNone(query) ? undefined : yield* Lookup.find(query.value, known)
+      const agent = yield* Agents.find(dir)
+      const session = yield* Session
+      const progress = new SyncRuns.Progress()
+      const line = yield* Effect.forkChild(showProgress(progress, session))
+      const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress })
+      yield* Fiber.interrupt(line)
+      const answer: Output.Sync = {
+        drained: results.every(({ drained }) => drained),
+        backends: Report.sums(results),
+        runs: results
+      }
+      if (yield* Frame.AsJson) yield* Frame.printJson(answer)
+      else yield* Frame.printLines(page(answer, session))
+      if (!answer.drained) return yield* new Unfinished({ exitCode: 3 })
+    })
+  )
+).pipe(
+  Command.withDescription("Deliver now what is pending. Exit code 0 when nothing is left, 3 when something is."),
+  Command.withShortDescription("Deliver now what is pending"),
+  Command.withExamples([
+    { command: "tracelet sync", description: "All runs of this folder" },
+    { command: "tracelet sync baseline --timeout 5m", description: "One run, for up to five minutes" },
+    { command: "tracelet sync --json || echo 'something is left'" }
+  ])
+)
+
+const showProgress = (progress: SyncRuns.Progress, session: Session["Service"]): Effect.Effect<void> => {
+  if (!session.isErrTerminal) return Effect.never
+  const clear = "\r\u001b[2K"
+  const draw = Effect.suspend(() => {
+    const sums = Object.entries(Report.sums([...progress.backendsByRun.values()].map((backends) => ({ backends }))))
+    const parts = sums.map(
+      ([name, sum]) => `${name} ${Format.count(sum.delivered)} delivered, ${Format.count(sum.pending)} to go`
+    )
+    return session.err(clear + parts.join("; "))
+  })
+  return draw.pipe(Effect.andThen(Effect.sleep(progressEvery)), Effect.forever, Effect.ensuring(session.err(clear)))
+}
+
+const page = ({ drained, backends, runs }: Output.Sync, session: Session["Service"]): ReadonlyArray<string> => {
+  if (runs.length === 0) return ["Nothing was to deliver."]
+  const left = runs.filter((run) => !run.drained)
+  const sentence = drained
+    ? `All of ${Format.plural(runs.length, "run")} is delivered.`
+    : `Something of ${Format.plural(left.length, "run")} is left, and kept in the journals: run \`tracelet sync\` again when nothing stands in the way.`
+  return [...backendsTable(backends, session), "", sentence]
+}
