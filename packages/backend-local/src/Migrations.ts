@@ -1,6 +1,6 @@
 /**
- * The tables, as numbered steps from an empty file to the version this package writes. A step that was published is never edited: each
- * version's store is a golden file of the tests. What the tables mean is in docs/spec/store-schema.md.
+ * The tables, as numbered steps from an empty file to the version this package writes. A step that was published is never edited. What
+ * the tables mean is in docs/spec/store-schema.md.
  */
 import type { Connection } from "./internal/Connection.ts"
 import { asNumber } from "./internal/Connection.ts"
