@@ -6,13 +6,13 @@ export interface Step {
   readonly name: string
   /** A line for the shell, run in the root of the repository; it is also what a person runs again. */
   readonly command: string
-  /** Names of the steps that have to be through before: something they write is read here. */
+  /** Names of the steps that come before: something they write is read here. */
   readonly after?: ReadonlyArray<string>
   /** Why this machine cannot run it. */
   readonly skip?: string | undefined
 }
 
-/** `not run`: something it follows failed, or the run stopped. */
+/** `not run`: the run stopped before. */
 export type Outcome = "passed" | "failed" | "skipped" | "not run"
 
 /** The line for a person, whose own shell knows neither the tools of this clone nor its Node. */
@@ -21,9 +21,12 @@ const again = (command: string) => (command.startsWith("cd ") ? command : `npx $
 /** Two, since a laptop or a CI machine has that many cores free; more of them only slow each other down. */
 const parallel = 2
 
+/** The longest step, PyTorch's tests on a slow machine, takes a few minutes; a test that hangs should not hang the run. */
+const stepLimitMs = 15 * 60_000
+
 /**
  * Steps start in the order of the list as soon as those they follow are through. After a failure, `stop` starts no other
- * step; `go on` runs all that do not follow the failed one.
+ * step; `go on` runs all, those that follow the failed one too: a whole picture is worth a second error from one cause.
  */
 export const runGraph = async (
   steps: ReadonlyArray<Step>,
@@ -37,7 +40,7 @@ export const runGraph = async (
     const started = Date.now()
     const took = () => showDuration(Date.now() - started)
     try {
-      await run(step.command, [], { cwd: root, shell: true })
+      await run(step.command, [], { cwd: root, shell: true, limitMs: stepLimitMs })
       outcomes.set(step.name, "passed")
       say(`  ✓ ${step.name} … ${took()}`)
     } catch (error) {
@@ -56,7 +59,7 @@ export const runGraph = async (
   }
 
   const isReady = ({ after = [], name }: Step) =>
-    !outcomes.has(name) && !running.has(name) && after.every((before) => outcomes.get(before) === "passed")
+    !outcomes.has(name) && !running.has(name) && after.every((before) => outcomes.has(before))
 
   const startWhatFits = () => {
     while (!stop.signal.aborted && running.size < parallel) {

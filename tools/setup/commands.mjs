@@ -17,5 +17,5 @@ export const commands = {
   demo: [packages, python, bundle, demo],
   "demo-torch": [packages, python, torch, bundle, demo],
   setup: [packages, pythonTools, bundle],
-  test: [packages, pythonTools, torch, bundle, checksAndTests]
+  test: [packages, pythonTools, torch, checksAndTests]
 }

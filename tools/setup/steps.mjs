@@ -98,11 +98,43 @@ export const makeSteps = (plan) => {
 }
 
 /**
+ * Ends a child's process group after a time, or when this process ends; returns what calls that off.
+ * @param {import("node:child_process").ChildProcess} child
+ * @param {number} limitMs
+ * @param {() => void} onLimit
+ */
+const endWithUs = (child, limitMs, onLimit) => {
+  const end = () => {
+    if (child.pid === undefined) return
+    try {
+      process.kill(process.platform === "win32" ? child.pid : -child.pid, "SIGKILL")
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  /** @param {NodeJS.Signals} signal */
+  const pass = (signal) => {
+    end()
+    process.exit(signal === "SIGINT" ? 130 : 143)
+  }
+  const timer = setTimeout(() => {
+    onLimit()
+    end()
+  }, limitMs)
+  process.on("SIGINT", pass).on("SIGTERM", pass)
+  return () => {
+    clearTimeout(timer)
+    process.off("SIGINT", pass).off("SIGTERM", pass)
+  }
+}
+
+/**
  * Runs a program without standard input and resolves with what it wrote to standard output. Each line it writes,
- * wherever to, is reported. Fails with a `StepError` that holds the tail of its output.
+ * wherever to, is reported. Fails with a `StepError` that holds the tail of its output. With `limitMs` the program and
+ * whatever it started are ended after that time, and also when this process is.
  * @param {string} program
  * @param {ReadonlyArray<string>} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, report?: Report, again?: string, shell?: boolean }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, report?: Report, again?: string, shell?: boolean, limitMs?: number }} [options]
  * @returns {Promise<string>}
  */
 export const run = (program, args, options = {}) =>
@@ -112,8 +144,12 @@ export const run = (program, args, options = {}) =>
       cwd: options.cwd,
       env: options.env ?? process.env,
       shell: options.shell ?? false,
+      // A group of its own, so that the programs behind a shell can be ended with it.
+      detached: options.limitMs !== undefined && process.platform !== "win32",
       stdio: ["ignore", "pipe", "pipe"]
     })
+    let isLate = false
+    const release = options.limitMs === undefined ? () => {} : endWithUs(child, options.limitMs, () => (isLate = true))
     let stdout = ""
     /** @type {Array<string>} */
     const head = []
@@ -136,9 +172,14 @@ export const run = (program, args, options = {}) =>
     child.stderr.setEncoding("utf8").on("data", take)
     child.on("error", (error) => reject(new StepError(`${program} did not start: ${error.message}`, { again })))
     child.on("close", (code, signal) => {
+      release()
       if (code === 0) return resolve(stdout)
       const output = [...head, ...(isCut ? ["…"] : []), ...tail].join("\n")
-      const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
+      const how = isLate
+        ? `was ended after ${showDuration(options.limitMs ?? 0)}`
+        : signal === null
+          ? `ended with code ${code}`
+          : `was ended by ${signal}`
       return reject(new StepError(`${program} ${how}`, { output, again }))
     })
   })
@@ -152,7 +193,10 @@ export const runMain = async (main) => {
     await main()
   } catch (error) {
     process.exitCode = 1
-    if (!(error instanceof StepError)) throw error
+    if (!(error instanceof StepError)) {
+      console.error(error)
+      return
+    }
     console.error([error.output, `\n${error.message}`].filter((text) => text !== "").join("\n"))
     if (error.again !== "") console.error(`To run it again: ${error.again}`)
   }

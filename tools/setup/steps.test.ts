@@ -34,6 +34,12 @@ describe("steps", () => {
     expect(error.again).toBe("do it again")
   })
 
+  it.skipIf(process.platform === "win32")("end a program that hangs, and what it started", async () => {
+    // The shell waits for a child that keeps its output open: ending the shell alone would leave both waiting.
+    const hang = run("sleep 60; true", [], { shell: true, limitMs: 100 })
+    await expect(hang).rejects.toThrow("was ended after 0.1 s")
+  })
+
   it("say where they are in the plan, and what they resolved with", async () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {})
     await makeSteps(["first", "second"]).step("second", () => Promise.resolve("already there"))
