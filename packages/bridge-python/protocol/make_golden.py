@@ -16,18 +16,19 @@ import sys
 import zlib
 from itertools import count
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "python" / "src"), str(HERE.parent / "python" / "tests")]
 
 from journal_reader import WriterView, read_run  # noqa: E402
+
 from tracelet._format import CONTINUED, ROLE_CHILD, ROLE_PRIMARY, encode_header, encode_record  # noqa: E402
 from tracelet._ids import Identity  # noqa: E402
 from tracelet._payload import encode  # noqa: E402
 from tracelet._refusals import Refusals  # noqa: E402
 from tracelet._stream import Stream  # noqa: E402
-from tracelet._writer import Writer  # noqa: E402
+from tracelet._writer import InContext, Writer  # noqa: E402
 
 RUN = "0123456789abcdef0123456789abcdef"
 WRITER = "00112233445566aa"
@@ -37,11 +38,11 @@ START = 1790000000.0
 KINDS = {"runStarted": 16, "runFinished": 17, "params": 19, "tags": 20, "text": 21}
 
 
-def identity(writer: str = WRITER, of: Optional[str] = None, run: str = RUN) -> Identity:
+def identity(writer: str = WRITER, of: str | None = None, run: str = RUN) -> Identity:
     return Identity(run, writer, "golden", "11111111-2222-3333-4444-555555555555", 4711, of)
 
 
-def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: Optional[str] = None) -> Writer:
+def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: str | None = None) -> Writer:
     ticks = count()
     salts = count(SALT)
     started = {
@@ -55,7 +56,7 @@ def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: 
     return Writer(stream, Refusals(), clock=lambda: START + next(ticks) / 4)
 
 
-def record(writer: Writer, kind: str, fields: Dict[str, object]) -> None:
+def record(writer: Writer, kind: str, fields: dict[str, object]) -> None:
     writer.record(KINDS[kind], encode({"time": START + 1000, **fields}))  # type: ignore[dict-item]
 
 
@@ -77,7 +78,7 @@ def change(path: Path, edit: Callable[[bytearray], None]) -> None:
 class ByHand:
     """A segment of records that the Python writer does not write."""
 
-    def __init__(self, number: int = 0, offset: int = 0, salt: int = SALT, who: Optional[Identity] = None) -> None:
+    def __init__(self, number: int = 0, offset: int = 0, salt: int = SALT, who: Identity | None = None) -> None:
         self.salt, self.offset = salt, offset
         self.data = encode_header(ROLE_PRIMARY, salt, offset, START, number, encode(dict((who or identity()).fields())))
         self.header = len(self.data)
@@ -107,8 +108,8 @@ def basic(case: Path) -> None:
     record(writer, "params", {"params": {"lr": 0.001, "layers": [64, 32], "optimizer": {"name": "adam"}, "seed": None}})
     record(writer, "tags", {"tags": {"demo": "", "team": "vision"}})
     for step in range(5):
-        writer.point("loss", 1.0 / (step + 1), step)
-        writer.point(("loss", '{"subset":"val"}'), 1.5 / (step + 1), None)
+        writer.log("loss", 1.0 / (step + 1), step)
+        writer.point(InContext(("loss", '{"subset":"val"}')), 1.5 / (step + 1), None)
     record(writer, "text", {"name": "note", "context": {}, "step": 4, "text": "erste Zeile\nzweite Zeile ✓"})
     finish(writer)
 
@@ -116,9 +117,9 @@ def basic(case: Path) -> None:
 def several_segments(case: Path) -> None:
     writer = make_writer(case)
     for step in range(1700):
-        writer.point("loss", step / 8, step)
+        writer.log("loss", step / 8, step)
         if step % 850 == 0:
-            writer.point("rare", float(step), step)
+            writer.log("rare", float(step), step)
     finish(writer)
 
 
@@ -127,26 +128,56 @@ def special_values(case: Path) -> None:
     limit = 2**53 - 1
     values = [math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e308, 0.1, 2.0**53]
     for step, value in enumerate(values):
-        writer.point("value", value, step)
+        writer.log("value", value, step)
     for step in (limit, -limit, 0, -1, 7, 7, 3):
-        writer.point("step", 1.0, step)
-    for name in ("__proto__", "constructor", "train/loss", "verlust-ä-損失-📉", "a b\tc\nd\u0000e", "x" * 1024, "é" * 512):
-        writer.point(name, 1.0, 1)
-    record(writer, "params", {"params": {"__proto__": {"toString": 1}, "nan": "NaN", "big": str(2**53), "nested": {"": {"": ""}}}})
+        writer.log("step", 1.0, step)
+    for name in (
+        "__proto__",
+        "constructor",
+        "train/loss",
+        "verlust-ä-損失-📉",
+        "a b\tc\nd\u0000e",
+        "x" * 1024,
+        "é" * 512,
+    ):
+        writer.log(name, 1.0, 1)
+    record(
+        writer,
+        "params",
+        {"params": {"__proto__": {"toString": 1}, "nan": "NaN", "big": str(2**53), "nested": {"": {"": ""}}}},
+    )
     finish(writer)
 
 
 def columns(case: Path) -> None:
     hand = ByHand()
-    hand.add(16, encode({"time": START, "run": {"id": RUN, "project": "golden", "name": "columns", "tags": {}}, "backends": [], "client": {"language": "typescript", "version": "24.21.0", "tracelet": "0.1.0"}}))
+    hand.add(
+        16,
+        encode(
+            {
+                "time": START,
+                "run": {"id": RUN, "project": "golden", "name": "columns", "tags": {}},
+                "backends": [],
+                "client": {"language": "typescript", "version": "24.21.0", "tracelet": "0.1.0"},
+            }
+        ),
+    )
     hand.series(0, "loss")
     hand.series(1, "acc", '{"subset":"val"}')
     # The third row is of a series that nobody gave a number: damaged, and the rows behind it keep their index.
-    steps, values, times, series = [0, 0, 1, -5], [0.5, math.nan, 2.0, -0.0], [START, START + 1, START + 2, START + 3], [0, 1, 9, 0]
+    steps, values, times, series = (
+        [0, 0, 1, -5],
+        [0.5, math.nan, 2.0, -0.0],
+        [START, START + 1, START + 2, START + 3],
+        [0, 1, 9, 0],
+    )
     rows = len(steps)
     hand.add(2, struct.pack(f"<I{rows}q{rows}d{rows}d{rows}I", rows, *steps, *values, *times, *series))
     most = 2048
-    hand.add(2, struct.pack(f"<I{most}q{most}d{most}d{most}I", most, *range(most), *[1.0] * most, *[START] * most, *[1] * most))
+    hand.add(
+        2,
+        struct.pack(f"<I{most}q{most}d{most}d{most}I", most, *range(most), *[1.0] * most, *[START] * most, *[1] * most),
+    )
     hand.add(17, encode({"time": START + 9, "status": "failed", "exitCode": 1, "error": "Fehler: ✗"}))
     hand.write(segment(case), 65536)
 
@@ -154,7 +185,7 @@ def columns(case: Path) -> None:
 def torn_tail(case: Path) -> None:
     writer = make_writer(case)
     for step in range(10):
-        writer.point("loss", float(step), step)
+        writer.log("loss", float(step), step)
     end = writer._at  # where the next record would start
     writer.close()
     # L of a point is there and a part of its payload; the checksum is not: the power went between two pages.
@@ -164,7 +195,7 @@ def torn_tail(case: Path) -> None:
 def hole(case: Path) -> None:
     writer = make_writer(case)
     for step in range(400):
-        writer.point("loss", float(step), step)
+        writer.log("loss", float(step), step)
     finish(writer)
     change(segment(case), lambda data: data.__setitem__(slice(4096, 8192), bytes(4096)))
 
@@ -173,7 +204,7 @@ def lost_end(case: Path) -> None:
     """The last page of the first segment never reached the disk; that records were there, the second one tells."""
     writer = make_writer(case)
     for step in range(1700):
-        writer.point("loss", float(step), step)
+        writer.log("loss", float(step), step)
     finish(writer)
     change(segment(case), lambda data: data.__setitem__(slice(61440, 65536), bytes(4096)))
 
@@ -252,7 +283,7 @@ def wrong_header(case: Path) -> None:
 
 def spilled_blob(case: Path) -> None:
     writer = make_writer(case)
-    writer.point("loss", 0.5, 0)
+    writer.log("loss", 0.5, 0)
     record(writer, "params", {"params": {"long": "ä" * 40_000, "lr": 0.1}})
     record(writer, "text", {"name": "missing", "context": {}, "step": 0, "text": "m" * 70_000})
     record(writer, "text", {"name": "changed", "context": {}, "step": 0, "text": "c" * 70_000})
@@ -267,8 +298,8 @@ def spilled_blob(case: Path) -> None:
 def roles(case: Path) -> None:
     writer = make_writer(case)
     child = make_writer(case, CHILD, ROLE_CHILD, WRITER)
-    writer.point("loss", 0.5, 0)
-    child.point("loss", 0.75, 0)
+    writer.log("loss", 0.5, 0)
+    child.log("loss", 0.75, 0)
     record(child, "runFinished", {"status": "failed", "exitCode": 3, "error": "ValueError: no"})
     child.close()
     finish(writer)
@@ -314,8 +345,9 @@ def shown(view: WriterView) -> str:
         "unknown": view.unknown,
         "damaged": view.damaged,
     }
-    events: List[Dict[str, object]] = [
-        {key: number(value) if key in ("value", "time") else value for key, value in event.items()} for event in view.events
+    events: list[dict[str, object]] = [
+        {key: number(value) if key in ("value", "time") else value for key, value in event.items()}
+        for event in view.events
     ]
     lines = ",\n".join(json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events)
     return f'{json.dumps(head)[:-1]}, "events": [\n{lines}\n]}}'

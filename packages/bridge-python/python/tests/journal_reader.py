@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 MAGIC = b"\x89TLJ\r\n\x1a\n"
 ROLES = {1: "primary", 2: "observer", 3: "child"}
@@ -27,7 +27,7 @@ JSON_KINDS = {
 STEP_MAX = 2**53 - 1
 NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.(0|[1-9][0-9]*)\.tlj")
 
-Event = Dict[str, Any]
+Event = dict[str, Any]
 
 
 class Damaged(Exception):
@@ -60,25 +60,25 @@ class WriterView:
     """What one writer's segments yield."""
 
     def __init__(self) -> None:
-        self.identity: Dict[str, Any] = {}
-        self.role: Optional[str] = None
-        self.events: List[Event] = []
+        self.identity: dict[str, Any] = {}
+        self.role: str | None = None
+        self.events: list[Event] = []
         self.gap_bytes = 0
         self.unknown = 0
         self.damaged = 0
 
-    def points(self, name: Optional[str] = None) -> List[Tuple[int, float]]:
+    def points(self, name: str | None = None) -> list[tuple[int, float]]:
         return [
             (event["step"], event["value"])
             for event in self.events
             if event["kind"] == "point" and name in (None, event["name"])
         ]
 
-    def payloads(self, kind: str) -> List[Dict[str, Any]]:
+    def payloads(self, kind: str) -> list[dict[str, Any]]:
         return [event["payload"] for event in self.events if event["kind"] == kind]
 
 
-def good_record(data: bytes, at: int, header: Header) -> Optional[Tuple[int, int, bytes]]:
+def good_record(data: bytes, at: int, header: Header) -> tuple[int, int, bytes] | None:
     """Returns L, kind and payload of the record at a file offset, None when there is no good one (J3)."""
     if at + 12 > len(data):
         return None
@@ -93,10 +93,14 @@ def good_record(data: bytes, at: int, header: Header) -> Optional[Tuple[int, int
 
 def read_writer(run_folder: Path, run: str, writer: str) -> WriterView:
     view = WriterView()
-    found = [(int(m.group(2)), p) for p in (run_folder / "journal").iterdir() if (m := NAME.fullmatch(p.name)) and m.group(1) == writer]
+    found = [
+        (int(m.group(2)), p)
+        for p in (run_folder / "journal").iterdir()
+        if (m := NAME.fullmatch(p.name)) and m.group(1) == writer
+    ]
     segments = [path.read_bytes() for _, path in sorted(found)]
-    ends: List[Optional[int]] = []
-    headers: List[Optional[Header]] = []
+    ends: list[int | None] = []
+    headers: list[Header | None] = []
     for data in segments:
         try:
             header = Header(data, run, writer)
@@ -117,8 +121,8 @@ def read_writer(run_folder: Path, run: str, writer: str) -> WriterView:
     return view
 
 
-def _read_segment(folder: Path, view: WriterView, data: bytes, header: Header, ended: Optional[int]) -> None:
-    series: Dict[int, Tuple[str, Dict[str, Any]]] = {}
+def _read_segment(folder: Path, view: WriterView, data: bytes, header: Header, ended: int | None) -> None:
+    series: dict[int, tuple[str, dict[str, Any]]] = {}
     at = done = header.length
     while at < len(data):
         record = good_record(data, at, header)
@@ -141,7 +145,12 @@ def _read_segment(folder: Path, view: WriterView, data: bytes, header: Header, e
 
 
 def _yield(
-    folder: Path, view: WriterView, series: Dict[int, Tuple[str, Dict[str, Any]]], position: int, kind: int, payload: bytes
+    folder: Path,
+    view: WriterView,
+    series: dict[int, tuple[str, dict[str, Any]]],
+    position: int,
+    kind: int,
+    payload: bytes,
 ) -> None:
     def point(index: int, number: int, step: int, value: float, time: float) -> None:
         if number not in series or not -STEP_MAX <= step <= STEP_MAX:
@@ -149,7 +158,16 @@ def _yield(
             return
         name, context = series[number]
         view.events.append(
-            {"position": position, "index": index, "kind": "point", "name": name, "context": context, "step": step, "value": value, "time": time}
+            {
+                "position": position,
+                "index": index,
+                "kind": "point",
+                "name": name,
+                "context": context,
+                "step": step,
+                "value": value,
+                "time": time,
+            }
         )
 
     if kind == 1:
@@ -189,7 +207,7 @@ def _yield(
         view.unknown += 1
 
 
-def read_run(run_folder: Path, run: Optional[str] = None) -> Dict[str, WriterView]:
+def read_run(run_folder: Path, run: str | None = None) -> dict[str, WriterView]:
     """Returns every writer of a run by its id; `run` is the run's id, by default the folder's name."""
     writers = sorted({m.group(1) for p in (run_folder / "journal").iterdir() if (m := NAME.fullmatch(p.name))})
     return {writer: read_writer(run_folder, run or run_folder.name, writer) for writer in writers}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ._folder import make_private
+
 
 def write_blob(folder: str, payload: bytes) -> str:
     """Keeps `payload` in `folder` (made if need be) under its SHA-256, 64 hexadecimal digits, which are returned.
@@ -20,7 +22,7 @@ def write_blob(folder: str, payload: bytes) -> str:
     path = os.path.join(folder, digest)
     if os.path.exists(path):
         return digest
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private(folder)
     temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:

@@ -7,7 +7,6 @@ still find the disk full, and that kills the process.
 from __future__ import annotations
 
 import os
-from typing import Optional
 
 # J9.2: where mapped writes into reserved blocks were proven safe.
 MAPPED_TYPES = frozenset({"ext4", "xfs", "tmpfs"})
@@ -38,7 +37,7 @@ def file_system_of(path: str, table: str = "/proc/self/mountinfo") -> FileSystem
             lines = file.readlines()
     except OSError:
         return FileSystem("")
-    best: Optional[str] = None
+    best: str | None = None
     best_bytes = -1
     where = os.path.realpath(path)
     for line in lines:

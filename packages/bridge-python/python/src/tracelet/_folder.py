@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
 
 FOLDER_NAME = ".tracelet"
 
 
-def find_folder(start: Optional[str] = None) -> str:
+def find_folder(start: str | None = None) -> str:
     """Returns the tracelet folder's absolute path, whether it exists or not.
 
     `TRACELET_DIR`; else the nearest `.tracelet` from `start` (the working directory) upwards; else `.tracelet` beside the
@@ -40,7 +39,7 @@ def make_folder(folder: str) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private(folder)
     try:
         fd = os.open(os.path.join(folder, ".gitignore"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -49,3 +48,21 @@ def make_folder(folder: str) -> None:
         os.write(fd, b"*\n")
     finally:
         os.close(fd)
+
+
+def make_private(path: str) -> None:
+    """Makes a folder and those above it that are missing, each with mode 0700 (`os.makedirs` gives it to the last alone).
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent == path:
+            raise
+        make_private(parent)
+        make_private(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Optional, Union
 
 
 def new_run_id() -> str:
@@ -42,9 +41,7 @@ class Identity:
 
     __slots__ = ("boot", "host", "of", "pid", "run", "writer")
 
-    def __init__(
-        self, run: str, writer: str, host: str, boot: str, pid: int, of: Optional[str] = None
-    ) -> None:
+    def __init__(self, run: str, writer: str, host: str, boot: str, pid: int, of: str | None = None) -> None:
         self.run = run
         self.writer = writer
         self.host = host
@@ -53,13 +50,13 @@ class Identity:
         self.of = of
 
     @classmethod
-    def here(cls, run: str, of: Optional[str] = None) -> Identity:
+    def here(cls, run: str, of: str | None = None) -> Identity:
         """Returns a new writer's identity in this process; `of` names the writer that a child was forked from."""
         return cls(run, new_writer_id(), host_name(), boot_id(), os.getpid(), of)
 
-    def fields(self) -> Dict[str, Union[str, int]]:
+    def fields(self) -> dict[str, str | int]:
         """Returns the object that a segment's header holds."""
-        fields: Dict[str, Union[str, int]] = {
+        fields: dict[str, str | int] = {
             "run": self.run,
             "writer": self.writer,
             "host": self.host,

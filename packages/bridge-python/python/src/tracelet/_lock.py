@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from typing import Optional
 
 # SQLite's reserved byte: what `BEGIN IMMEDIATE` wants to lock (J8.1).
 LOCK_BYTE = 0x40000001
@@ -21,7 +20,7 @@ class Lock:
     __slots__ = ("_fd",)
 
     def __init__(self, fd: int) -> None:
-        self._fd: Optional[int] = fd
+        self._fd: int | None = fd
 
     def close(self) -> None:
         """Gives the lock up. In a forked child this only drops the child's copy: the parent still holds it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
+from typing import Union
 
 from ._format import STEP_MAX
 from ._values import to_float
 
-Json = Union[None, bool, int, float, str, List["Json"], Dict[str, "Json"]]
+Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 
 NAME_BYTES_MAX = 1_024
 TAG_VALUE_BYTES_MAX = 65_536
@@ -23,6 +24,9 @@ DEPTH_MAX = 64
 REPR_CHARACTERS_MAX = 4_096
 # 2^100,000 has 30,103 digits, which take well under a millisecond to write out.
 _INT_BITS_MAX = 100_000
+
+# Types, by name since they are not imported here, whose str() says all there is.
+_PRINTED_TYPES = frozenset(("Decimal", "Fraction", "UUID", "datetime", "date", "time", "timedelta", "dtype", "device"))
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -56,12 +60,12 @@ def plain_text(text: str) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
-def encode_context(context: Mapping[str, object]) -> Optional[str]:
+def encode_context(context: Mapping[str, object]) -> str | None:
     """Returns a context as JSON with sorted keys, or None when it does not fit J5.23.
 
     A whole float is written as a whole number: JSON does not tell them apart, so neither do series.
     """
-    fields: Dict[str, Json] = {}
+    fields: dict[str, Json] = {}
     for key, value in context.items():
         if not isinstance(key, str):
             return None
@@ -98,7 +102,7 @@ def to_json(value: object) -> Json:
     return _to_json(value, ())
 
 
-def _to_json(value: object, within: Tuple[int, ...]) -> Json:
+def _to_json(value: object, within: tuple[int, ...]) -> Json:
     if value is None or isinstance(value, bool):
         return value
     kind = type(value)
@@ -113,11 +117,12 @@ def _to_json(value: object, within: Tuple[int, ...]) -> Json:
     return _object(value, (*within, id(value)))
 
 
-def _object(value: object, within: Tuple[int, ...]) -> Json:
+def _object(value: object, within: tuple[int, ...]) -> Json:
     if isinstance(value, Mapping):
         return {_key(key): _to_json(item, within) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _to_json(dict(zip(value._fields, value)), within)
+    as_dict = getattr(value, "_asdict", None)
+    if isinstance(value, tuple) and callable(as_dict):
+        return _to_json(as_dict(), within)
     if isinstance(value, (list, tuple)):
         return [_to_json(item, within) for item in value]
     if isinstance(value, (set, frozenset)):
@@ -142,7 +147,7 @@ def _object(value: object, within: Tuple[int, ...]) -> Json:
     return _array_or_text(value, within)
 
 
-def _array_or_text(value: object, within: Tuple[int, ...]) -> Json:
+def _array_or_text(value: object, within: tuple[int, ...]) -> Json:
     shape = getattr(value, "shape", None)
     to_list = getattr(value, "tolist", None)
     if shape is not None and callable(to_list):
@@ -155,7 +160,7 @@ def _array_or_text(value: object, within: Tuple[int, ...]) -> Json:
         return os.fsdecode(value)
     if type(value).__name__ in ("Namespace", "SimpleNamespace"):
         return _to_json(vars(value), within)
-    if type(value).__name__ in ("Decimal", "Fraction", "UUID", "datetime", "date", "time", "timedelta", "dtype", "device"):
+    if type(value).__name__ in _PRINTED_TYPES:
         return str(value)
     return _text(value)
 
@@ -185,7 +190,7 @@ def _int(value: int) -> Json:
         raise NotJson("a whole number of more than 30,000 digits")
     sign, rest = ("-", -value) if value < 0 else ("", value)
     # In parts: since Python 3.11 str() refuses numbers of more than 4,300 digits.
-    parts: List[str] = []
+    parts: list[str] = []
     while rest:
         rest, part = divmod(rest, 10**4000)
         parts.append(str(part).rjust(4000, "0") if rest else str(part))

@@ -7,12 +7,11 @@ program has set up. Nothing here raises: a refusal must never reach the user's l
 from __future__ import annotations
 
 import threading
-from typing import Dict, List, Set
 
 from ._format import STEP_MAX
 
 # reason -> (what the first warning says, what the summary at the end says)
-_SENTENCES: Dict[str, "tuple[str, str]"] = {
+_SENTENCES: dict[str, tuple[str, str]] = {
     "value": ("a value that is not one number was not recorded", "not one number"),
     "step": (f"a step that is not a whole number within ±{STEP_MAX} was refused, with its value", "step out of range"),
     "name": ("a name must be text of 1 to 1,024 bytes of UTF-8; what carried another one was refused", "unusable name"),
@@ -58,8 +57,8 @@ class Refusals:
     __slots__ = ("_counts", "_lock", "_said")
 
     def __init__(self) -> None:
-        self._counts: Dict[str, int] = {}
-        self._said: Set[str] = set()
+        self._counts: dict[str, int] = {}
+        self._said: set[str] = set()
         self._lock = threading.RLock()
 
     def add(self, reason: str, detail: str = "", count: int = 1) -> None:
@@ -77,7 +76,7 @@ class Refusals:
         with self._lock:
             self._said.discard(reason)
 
-    def counts(self) -> Dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Returns a copy: reason to count."""
         with self._lock:
             return dict(self._counts)
@@ -88,7 +87,7 @@ class Refusals:
         total = sum(counts.values())
         if total == 0:
             return ""
-        parts: List[str] = [f"{count} {_SENTENCES[reason][1]}" for reason, count in sorted(counts.items())]
+        parts: list[str] = [f"{count} {_SENTENCES[reason][1]}" for reason, count in sorted(counts.items())]
         return f"{total} value{'' if total == 1 else 's'} refused: {', '.join(parts)}"
 
     def forked(self) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from typing import Optional
 
 from ._format import encode_header
-from ._ids import Identity
 
 # J2.8
 FIRST_SEGMENT_BYTES = 64 << 10
@@ -36,7 +34,7 @@ class Segment:
 
     def __init__(self, path: str, number: int, fd: int, end: int, mapped: bool) -> None:
         self.path = path
-        self.temporary: Optional[str] = path + ".tmp"
+        self.temporary: str | None = path + ".tmp"
         self.number = number
         self.fd = fd
         self.end = end

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Callable, List, Optional, Set, Tuple
+from typing import Callable
 
 from ._blob import write_blob
 from ._format import (
@@ -23,6 +23,7 @@ from ._format import (
     encode_record,
     record_bytes,
 )
+from ._folder import make_folder, make_private
 from ._ids import Identity, new_salt
 from ._lock import Lock, take_lock
 from ._payload import encode
@@ -74,7 +75,7 @@ class Stream:
         identity: Identity,
         role: int = ROLE_PRIMARY,
         mapped: bool = True,
-        opening: Optional[Tuple[int, bytes]] = None,
+        opening: tuple[int, bytes] | None = None,
         clock: Clock = time.time,
         salt: SaltSource = new_salt,
     ) -> None:
@@ -82,17 +83,17 @@ class Stream:
         self.identity = identity
         self.role = role
         self.mapped = mapped and hasattr(os, "posix_fallocate")
-        self.segment: Optional[Segment] = None
+        self.segment: Segment | None = None
         self._journal = os.path.join(folder, "journal")
         self._opening = opening
         self._clock = clock
         self._salt = salt
         self._number = 0
-        self._lock: Optional[Lock] = None
-        self._reserving: Optional[threading.Thread] = None
-        self._spare: List[Segment] = []
-        self._unsynced: List[str] = []
-        self._folders_unsynced: Set[str] = set()
+        self._lock: Lock | None = None
+        self._reserving: threading.Thread | None = None
+        self._spare: list[Segment] = []
+        self._unsynced: list[str] = []
+        self._folders_unsynced: set[str] = set()
 
     @property
     def journal(self) -> str:
@@ -177,12 +178,12 @@ class Stream:
         self._folders_unsynced.update((blobs, self.folder))
         return b'{"$blob":"sha256:%s","bytes":%d}' % (digest.encode("ascii"), len(payload))
 
-    def unsynced(self) -> Tuple[List[str], List[str]]:
+    def unsynced(self) -> tuple[list[str], list[str]]:
         """Returns the files and the folders that `sync` has to bring to the disk."""
         current = [self.segment.path] if self.segment is not None else []
         return self._unsynced + current, list(self._folders_unsynced)
 
-    def synced(self, files: List[str], folders: List[str]) -> None:
+    def synced(self, files: list[str], folders: list[str]) -> None:
         """Says that these were synced; the current segment stays to be synced again."""
         done = set(files)
         self._unsynced = [path for path in self._unsynced if path not in done]
@@ -209,7 +210,7 @@ class Stream:
     def _reserve(self, number: int, needed: int) -> Segment:
         return Segment.reserve(self._journal, self.identity.writer, number, needed, self.mapped)
 
-    def _take_spare(self, needed: int) -> Optional[Segment]:
+    def _take_spare(self, needed: int) -> Segment | None:
         if self._reserving is not None:
             self._reserving.join()
             self._reserving = None
@@ -223,7 +224,10 @@ class Stream:
         """Makes the folder and takes the lock, in this order and before any segment: one without a lock is over (J8.6)."""
         if self._lock is not None:
             return
-        os.makedirs(self._journal, mode=0o700, exist_ok=True)
+        runs = os.path.dirname(self.folder)
+        if os.path.basename(runs) == "runs":  # the layout of J1; golden files lie elsewhere
+            make_folder(os.path.dirname(runs))
+        make_private(self._journal)
         parent = self._journal
         for _ in range(4):  # journal, the run, runs, .tracelet
             self._folders_unsynced.add(parent)
@@ -231,7 +235,7 @@ class Stream:
         self._lock = take_lock(os.path.join(self._journal, f"{self.identity.writer}.lock"))
 
 
-def sync(files: List[str], folders: List[str]) -> None:
+def sync(files: list[str], folders: list[str]) -> None:
     """Brings files and folders to the disk; the interpreter lock is free meanwhile.
 
     Raises:

@@ -6,12 +6,11 @@ No framework is imported: tensors and numpy scalars are known by what they can d
 from __future__ import annotations
 
 from math import isinf
-from typing import Optional
 
 from ._format import STEP_MAX
 
 
-def to_float(value: object) -> Optional[float]:
+def to_float(value: object) -> float | None:
     """Returns `value` as the float64 to store, or None when it is not one number.
 
     Numbers of every kind, booleans (1.0, 0.0), numpy scalars, and tensors and arrays of one element are numbers. A whole
@@ -26,7 +25,7 @@ def to_float(value: object) -> Optional[float]:
         return None  # item() of many elements, a meta tensor, a signalling NaN, an object that fails at will
 
 
-def _to_float(value: object) -> Optional[float]:
+def _to_float(value: object) -> float | None:
     if isinstance(value, (int, float)):  # booleans too; OverflowError beyond the range of a float64
         return float(value)
     if value is None or isinstance(value, (str, bytes, bytearray, complex)):
@@ -43,7 +42,7 @@ def _to_float(value: object) -> Optional[float]:
     return _checked(value)
 
 
-def _checked(value: object) -> Optional[float]:
+def _checked(value: object) -> float | None:
     """Converts by `__float__` or `__index__`; refuses a finite number that would turn into an infinity."""
     if isinstance(value, type) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         return None
@@ -53,7 +52,7 @@ def _checked(value: object) -> Optional[float]:
     return number
 
 
-def to_step(step: object) -> Optional[int]:
+def to_step(step: object) -> int | None:
     """Returns `step` as a whole number within ±(2^53 − 1), or None when it is none."""
     if type(step) is not int:
         number = _to_int(step)
@@ -63,7 +62,7 @@ def to_step(step: object) -> Optional[int]:
     return step if -STEP_MAX <= step <= STEP_MAX else None
 
 
-def _to_int(value: object) -> Optional[int]:
+def _to_int(value: object) -> int | None:
     try:
         if isinstance(value, int):
             return int(value)

@@ -4,7 +4,7 @@ A point of a known series is 40 bytes stored into mapped memory: no system call.
 first time, the end of a segment, a file system where mapping is not safe, no room on the disk) takes the slow path.
 The hot path notices any of these by one comparison, since `_limit` is the greatest offset at which nothing needs doing.
 
-One lock serves all threads. Its own thread can enter it again, which happens when a signal handler logs while `point` is
+One lock serves all threads. Its own thread can enter it again, which happens when a signal handler logs while `log` is
 at work: the busy flag then sends the record to a queue, which the outer call writes.
 """
 
@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from mmap import mmap
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Union
 from zlib import crc32
 
 from ._format import (
@@ -38,8 +38,16 @@ from ._refusals import Refusals, describe, warn
 from ._segment import Segment
 from ._stream import Clock, Stream, TooLarge, sync
 
-# A series' name where it has the writer's own context, else (name, context as JSON with sorted keys).
-SeriesKey = Union[str, Tuple[str, str]]
+
+class InContext(tuple[str, str]):
+    """Key of a series with a context of its own: its name, and the context as JSON with sorted keys."""
+
+    __slots__ = ()
+
+
+# A series with the writer's context is known by its name alone.
+SeriesKey = Union[str, InContext]
+Convert = Callable[[object, object, object], None]
 # What a point is stored into: a mapping, or an empty stand-in that the limit keeps the hot path away from.
 Memory = Union[mmap, bytearray]
 
@@ -71,10 +79,11 @@ class Writer:
     Args:
         refusals: where losses and refusals are counted.
         context: the JSON (sorted keys) of the context that a series has unless its key brings one.
+        convert: takes name, value and step from `log` when they are of other types; default: refused.
         clock: source of the times of points, in seconds since the Unix epoch.
     """
 
-    # Slots: beyond 30 attributes an ordinary object gets slow, and `point` reads ten of them.
+    # Slots: beyond 30 attributes an ordinary object gets slow, and `log` reads ten of them.
     __slots__ = (
         "__weakref__",
         "_acquire",
@@ -84,6 +93,7 @@ class Writer:
         "_clock",
         "_closed",
         "_context",
+        "_convert",
         "_declared",
         "_is_losing",
         "_limit",
@@ -101,11 +111,19 @@ class Writer:
         "iteration",
     )
 
-    def __init__(self, stream: Stream, refusals: Refusals, context: str = "{}", clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        refusals: Refusals,
+        context: str = "{}",
+        convert: Convert | None = None,
+        clock: Clock = time.time,
+    ) -> None:
         # The step of points that come without one (J5.20); None until it is set.
-        self.iteration: Optional[int] = None
+        self.iteration: int | None = None
         self._refusals = refusals
         self._context = context
+        self._convert: Convert = convert if convert is not None else self._refuse
         self._clock = clock
         self._closed = False
         self._begin(stream)
@@ -118,11 +136,11 @@ class Writer:
         self._lock = threading.RLock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
         self._busy = False
-        self._queue: List[Callable[[], None]] = []
-        self._series: Dict[SeriesKey, Series] = {}
-        self._text_steps: Dict[Tuple[str, str], int] = {}
+        self._queue: list[Callable[[], None]] = []
+        self._series: dict[SeriesKey, Series] = {}
+        self._text_steps: dict[tuple[str, str], int] = {}
         # The series whose record lies in the current segment (J5.3).
-        self._declared: Dict[SeriesKey, Series] = {}
+        self._declared: dict[SeriesKey, Series] = {}
         # When to look for room again, as time.monotonic tells it; what the matter was.
         self._retry_at = 0.0
         self._problem = ""
@@ -138,30 +156,43 @@ class Writer:
         return self._stream.identity
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the stream has ended."""
+        return self._closed
+
+    @property
     def is_child(self) -> bool:
         """Whether this process was forked from the one that began the run."""
         return self._stream.role == ROLE_CHILD
+
+    @property
+    def position(self) -> int:
+        """Where the next record of the stream goes; it grows with every record."""
+        return self._at + self._base
 
     @property
     def has_stream(self) -> bool:
         """Whether anything of this stream exists on the disk."""
         return self._stream.exists
 
-    def point(self, key: SeriesKey, value: float, step: Optional[int]) -> None:
-        """Records one point. `value` is an exact float, `step` within ±(2^53 − 1) or None for the default (J5.20)."""
+    def log(self, name: SeriesKey, value: float, step: int | None = None) -> None:
+        """Records one point; never raises. What is not an exact float at an exact int is handed to `convert`."""
+        if type(value) is not float or (type(step) is not int and step is not None):
+            self._convert(name, value, step)
+            return
         mine = False
         try:
             # Not a `with` block, which costs 80 ns more; `_recover` makes up for what it would have done.
             self._acquire()
             if self._busy:
                 moment = self._clock()
-                self._queue.append(lambda: self._point(key, value, step, moment))
+                self._queue.append(lambda: self._point(name, value, step, moment))
             else:
                 mine = self._busy = True
                 at = self._at
-                series = self._declared.get(key)
-                if series is None or at > self._limit or step is None:
-                    self._point(key, value, step, None)
+                series = self._declared.get(name)
+                if series is None or at > self._limit or step is None or not -STEP_MAX <= step <= STEP_MAX:
+                    self._point(name, value, step, None)
                 else:
                     if step > series.greatest:
                         series.greatest = step
@@ -175,12 +206,14 @@ class Writer:
                 if self._queue:
                     self._drain()
             self._release()
-        except BaseException:
+        except BaseException as error:
             self._recover(mine)
-            raise
+            if not isinstance(error, Exception):
+                raise  # A KeyboardInterrupt is the user's.
+            self._fail(name, error)
 
-    def point_at(self, key: SeriesKey, value: float, step: Optional[int], moment: float) -> None:
-        """Records one point at the time `moment` in seconds since the Unix epoch."""
+    def point(self, key: SeriesKey, value: float, step: int | None, moment: float | None = None) -> None:
+        """Records one point at the time `moment` (seconds since the Unix epoch; default: now)."""
         self._run(lambda: self._point(key, value, step, moment))
 
     def record(self, kind: int, payload: bytes) -> None:
@@ -197,7 +230,7 @@ class Writer:
                 return
         self._run(lambda: self._put(kind, payload))
 
-    def text_step(self, name: str, context: str, step: Optional[int]) -> int:
+    def text_step(self, name: str, context: str, step: int | None) -> int:
         """Returns the step of a text: the one given, else the default of J5.20, kept for each (name, context)."""
         with self._lock:
             greatest = self._text_steps.get((name, context))
@@ -271,15 +304,15 @@ class Writer:
         self._busy = False
         action()
 
-    def _point(self, key: SeriesKey, value: float, step: Optional[int], moment: Optional[float]) -> None:
+    def _point(self, key: SeriesKey, value: float, step: int | None, moment: float | None) -> None:
         series = self._series.get(key) or self._meet(key)
         if series is None:
             return
         if step is None:
             step = self.iteration if self.iteration is not None else series.next_step()
-            if step > STEP_MAX:
-                self._refusals.add("step", f"the one after {series.greatest} of {describe(key)}")
-                return
+        if not -STEP_MAX <= step <= STEP_MAX:
+            self._refusals.add("step", f"{describe(key)} at {step}")
+            return
         if step > series.greatest:
             series.greatest = step
         body = _pack_point(POINT, series.number, step, value, self._clock() if moment is None else moment)
@@ -293,9 +326,9 @@ class Writer:
             self._declared[key] = series
         self._store(body)
 
-    def _meet(self, key: SeriesKey) -> Optional[Series]:
+    def _meet(self, key: SeriesKey) -> Series | None:
         """Gives a new series its number; None when its name is refused."""
-        name, context = (key, self._context) if isinstance(key, str) else key
+        name, context = key if isinstance(key, InContext) else (key, self._context)
         if not is_name(name):
             self._refusals.add("name", describe(name))
             return None
@@ -378,7 +411,7 @@ class Writer:
     # When something is wrong.
 
     def _recover(self, mine: bool) -> None:
-        """Puts things right when an exception, such as a KeyboardInterrupt, left `point` at any place.
+        """Puts things right when an exception, such as a KeyboardInterrupt, left `log` at any place.
 
         `mine` says that it had set the busy flag. Else it was stopped before that, or inside of another record, whose
         call gives the lock back.
@@ -430,6 +463,15 @@ class Writer:
         else:
             self._refusals.add("lost", self._problem, count)
 
+    def _refuse(self, name: object, value: object, step: object) -> None:
+        self._refusals.add("value", describe(value))
+
+    def _fail(self, name: object, error: Exception) -> None:
+        if isinstance(name, str):
+            self._refusals.add("internal", f"{type(error).__name__}: {error}")
+        else:
+            self._refusals.add("name", describe(name))
+
     def _forked(self) -> None:
         """In a forked child: lets go of the parent's files, and becomes a writer of its own at its first record.
 
@@ -444,7 +486,7 @@ class Writer:
         self._refusals.forked()
 
 
-_live: "weakref.WeakSet[Writer]" = weakref.WeakSet()
+_live: weakref.WeakSet[Writer] = weakref.WeakSet()
 _is_watching = False
 
 

@@ -6,7 +6,8 @@ A setting of which nothing can be made is said once and left at the next best; n
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Callable
 
 from ._refusals import describe, warn
 
@@ -24,7 +25,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _optional_text(value: object) -> Optional[str]:
+def _optional_text(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
@@ -47,14 +48,14 @@ def _seconds(value: object) -> float:
     return number
 
 
-def _names(value: object) -> List[str]:
+def _names(value: object) -> list[str]:
     if isinstance(value, str):
-        parts: List[object] = list(value.split(","))
+        parts: list[object] = list(value.split(","))
     elif isinstance(value, (list, tuple, set, frozenset)):
         parts = list(value)
     else:
         raise ValueError("a name, a comma list or a list of names is wanted")
-    names: List[str] = []
+    names: list[str] = []
     for part in parts:
         name = _text(part).strip()
         if name and name not in names:
@@ -69,7 +70,7 @@ def _wait(value: object) -> str:
 
 
 # name -> (default, how a value is read); the environment's name is the same in upper case behind TRACELET_.
-_FIELDS: Dict[str, Tuple[object, Callable[[object], object]]] = {
+_FIELDS: dict[str, tuple[object, Callable[[object], object]]] = {
     "project": ("default", _text),
     "experiment_name": (None, _optional_text),
     "backend": ([DEFAULT_BACKEND], _names),
@@ -113,10 +114,10 @@ class TraceletSettings:
     """
 
     project: str
-    experiment_name: Optional[str]
-    backend: List[str]
-    api_key: Optional[str]
-    backend_url: Optional[str]
+    experiment_name: str | None
+    backend: list[str]
+    api_key: str | None
+    backend_url: str | None
     track_tensorboard: bool
     track_lightning: bool
     track_system: bool
@@ -128,16 +129,20 @@ class TraceletSettings:
     sigterm_timeout: float
 
     def __init__(self, **values: object) -> None:
-        self.backend_config: Dict[str, Dict[str, object]] = {}
+        self.backend_config: dict[str, dict[str, object]] = {}
         given, unknown = _sort_out(values, self.backend_config)
         variables = _variables()
         for name, (default, read) in _FIELDS.items():
-            sources: List[Tuple[str, object]] = []
+            sources: list[tuple[str, object]] = []
             if given.get(name) is not None:
                 sources.append((name, given[name]))
             if name in variables:
                 sources.append((f"TRACELET_{name.upper()}", variables[name]))
             setattr(self, name, _first_good(sources, default, read))
+        for name in list(self.backend_config):
+            if name not in self.backend and name not in BACKENDS:
+                del self.backend_config[name]
+                unknown.append(_suggest(name, [*self.backend, *BACKENDS, *_FIELDS]))
         if unknown:
             warn(f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}")
 
@@ -157,11 +162,11 @@ class TraceletSettings:
 
 
 def _sort_out(
-    values: Mapping[str, object], backend_config: Dict[str, Dict[str, object]]
-) -> Tuple[Dict[str, object], List[str]]:
+    values: Mapping[str, object], backend_config: dict[str, dict[str, object]]
+) -> tuple[dict[str, object], list[str]]:
     """Sorts what was given into settings, configuration of backends, and the names of what is neither."""
-    given: Dict[str, object] = {}
-    unknown: List[str] = []
+    given: dict[str, object] = {}
+    unknown: list[str] = []
     for key, value in values.items():
         name = _ALIASES.get(key, key)
         if name in _FIELDS:
@@ -174,7 +179,7 @@ def _sort_out(
     return given, unknown
 
 
-def _first_good(sources: List[Tuple[str, object]], default: object, read: Callable[[object], object]) -> object:
+def _first_good(sources: list[tuple[str, object]], default: object, read: Callable[[object], object]) -> object:
     for source, value in sources:
         try:
             return read(value)
@@ -183,10 +188,10 @@ def _first_good(sources: List[Tuple[str, object]], default: object, read: Callab
     return list(default) if isinstance(default, list) else default
 
 
-def _variables() -> Dict[str, str]:
+def _variables() -> dict[str, str]:
     """Returns the settings that the environment and `.env` give, by field; a close misspelling is said."""
     merged = {**_dotenv(".env"), **{key.upper(): value for key, value in os.environ.items()}}
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for key, value in merged.items():
         if not key.startswith("TRACELET_"):
             continue
@@ -203,7 +208,7 @@ def _variables() -> Dict[str, str]:
     return found
 
 
-def _suggest(name: str, known: List[str], only_close: bool = False) -> str:
+def _suggest(name: str, known: list[str], only_close: bool = False) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, 1, 0.85 if only_close else 0.6)
@@ -212,14 +217,14 @@ def _suggest(name: str, known: List[str], only_close: bool = False) -> str:
     return "" if only_close else name
 
 
-def _dotenv(path: str) -> Dict[str, str]:
+def _dotenv(path: str) -> dict[str, str]:
     """Returns the lines `NAME=value` of a file, quotes and a leading `export` taken off; nothing when there is none."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read(1 << 20).splitlines()
     except (OSError, ValueError):
         return {}
-    values: Dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in lines:
         name, separator, value = line.strip().partition("=")
         name = name.strip()

@@ -1,0 +1,470 @@
+"""One run: what a caller logs into, and its beginning and end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Callable, Union
+
+from . import __version__
+from ._format import PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
+from ._heartbeat import start_heartbeat
+from ._ids import Identity, new_run_id
+from ._opening import backend_names, rank, run_started, split_secrets
+from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
+from ._refusals import Refusals, describe, warn
+from ._status import ExitWatch, Outcome
+from ._stream import Stream
+from ._values import to_float, to_step
+from ._writer import InContext, Writer
+from .settings import TraceletSettings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+    from ._agent import Agent
+    from ._delivery import Wait
+
+Tags = Union[Mapping[str, object], Iterable[str]]
+
+
+class ExperimentConfig:
+    """What is recorded beside what the program logs. Every field is true unless it is set to False."""
+
+    def __init__(
+        self,
+        track_metrics: bool = True,
+        track_environment: bool = True,
+        track_args: bool = True,
+        track_stdout: bool = True,
+        track_checkpoints: bool = True,
+        track_system_metrics: bool = True,
+        track_git: bool = True,
+    ) -> None:
+        self.track_metrics = track_metrics
+        self.track_environment = track_environment
+        self.track_args = track_args
+        self.track_stdout = track_stdout
+        self.track_checkpoints = track_checkpoints
+        self.track_system_metrics = track_system_metrics
+        self.track_git = track_git
+
+
+class Experiment:
+    """A run. It records between `start` and `stop`; nothing that is logged raises, whatever it is.
+
+    What cannot be recorded is counted by reason in `refused`, and each reason is said once.
+
+    Args:
+        name: default `run-` and the first 8 characters of the id.
+        config: what is recorded beside what is logged.
+        backend: names of the backends, or one comma list; default: the settings'.
+        tags: labels, or a dictionary of texts.
+        settings: default: from the environment.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        config: ExperimentConfig | None = None,
+        backend: str | Iterable[str] | None = None,
+        tags: Tags | None = None,
+        *,
+        settings: TraceletSettings | None = None,
+    ) -> None:
+        self.id = new_run_id()
+        self.config = config if config is not None else ExperimentConfig()
+        self.settings = settings if settings is not None else TraceletSettings(backend=backend)
+        self._refusals = Refusals()
+        self._created = time.time()
+        self.name = self._name_or(name if name is not None else self.settings.experiment_name, f"run-{self.id[:8]}")
+        self.project = self._name_or(self.settings.project, "default")
+        self._tags: dict[str, str] = {}
+        self.is_disabled = is_disabled(self.settings)
+        self._number = rank()
+        # The context that every series has: empty unless there are several ranks.
+        self._context: dict[str, object] = {} if self._number is None else {"rank": self._number}
+        self._writer: Writer | None = None
+        self._agent: Agent | None = None
+        self._watch: ExitWatch | None = None
+        self._is_over = False
+        self._folder = ""
+        self._iteration: int | None = None
+        if tags is not None:
+            self._tags = self._clean_tags(tags)
+
+    # What is logged.
+
+    def log_metric(self, name: str, value: object, iteration: int | None = None) -> None:
+        """Records one value of the series `name`; when it has returned, the value survives the death of the process.
+
+        Args:
+            value: any number: also a boolean, a numpy scalar, a tensor of one element, NaN.
+            iteration: the step, a whole number within ±(2^53 − 1); default: the one of `set_iteration`, else one more
+                than the series' greatest, from 0.
+        """
+        # While the run goes on, an attribute of the same name is called in place of this: the writer's own `log`.
+        self._log_any(name, value, iteration)
+
+    def log(
+        self, metrics: Mapping[str, object], step: int | None = None, context: Mapping[str, object] | None = None
+    ) -> None:
+        """Records several values at one step.
+
+        Args:
+            metrics: name to value, as for `log_metric`.
+            step: as `iteration` of `log_metric`.
+            context: tells series of one name apart, `{"subset": "val"}`: at most 16 keys, 4,096 bytes of JSON.
+        """
+        try:
+            if not isinstance(metrics, Mapping):
+                self._refusals.add("value", f"log takes a dictionary, not {describe(metrics)}")
+            elif context is None:
+                for name, value in metrics.items():
+                    self.log_metric(name, value, step)
+            else:
+                encoded = encode_context({**self._context, **context}) if isinstance(context, Mapping) else None
+                if encoded is None:
+                    self._refusals.add("context", describe(context), len(metrics))
+                    return
+                for name, value in metrics.items():
+                    self._log_any(name, value, step, encoded)
+        except Exception as error:
+            self._fail(error)
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Records parameters. Values may be nested; what JSON has no form for is kept as a text.
+
+        Args:
+            params: a mapping, a dataclass or an `argparse.Namespace`. Another value for a key is kept; the last one shows.
+        """
+        try:
+            fields = to_json(params) if not isinstance(params, Mapping) else params
+            if not isinstance(fields, Mapping):
+                self._refusals.add("param", f"log_params takes a dictionary, not {describe(params)}")
+                return
+            clean: dict[str, Json] = {}
+            for key, value in fields.items():
+                name = key if isinstance(key, str) else str(key)
+                try:
+                    if is_name(name):
+                        clean[plain_text(name)] = to_json(value)
+                    else:
+                        self._refusals.add("name", describe(name))
+                except Exception as error:
+                    detail = str(error) if isinstance(error, NotJson) else type(error).__name__
+                    self._refusals.add("param", f"{describe(name)}: {detail}")
+            if clean:
+                self._record(PARAMS, {"params": clean})
+        except Exception as error:
+            self._fail(error)
+
+    def log_hyperparameter(self, name: str, value: object) -> None:
+        """Records one parameter."""
+        try:
+            self.log_params({name: value})
+        except TypeError as error:  # a name that cannot be a key
+            self._fail(error)
+
+    def set_tags(self, tags: Tags) -> None:
+        """Adds tags or changes their values: a dictionary of texts, or labels (whose value is `""`)."""
+        try:
+            clean = self._clean_tags(tags)
+            self._tags.update(clean)
+            if clean and self._writer is not None:
+                self._record(TAGS, {"tags": dict(clean)})
+        except Exception as error:
+            self._fail(error)
+
+    def log_text(
+        self, name: str, text: str, step: int | None = None, context: Mapping[str, object] | None = None
+    ) -> None:
+        """Records a text; `step` and `context` as for `log`."""
+        try:
+            writer = self._open_writer(name)
+            number = None if step is None else to_step(step)
+            encoded = encode_context({**self._context, **(context or {})})
+            if writer is None:
+                return
+            if not isinstance(text, str):
+                self._refusals.add("text", describe(text))
+            elif not is_name(name):
+                self._refusals.add("name", describe(name))
+            elif step is not None and number is None:
+                self._refusals.add("step", describe(step))
+            elif encoded is None:
+                self._refusals.add("context", describe(context))
+            else:
+                name = plain_text(name)
+                number = writer.text_step(name, encoded, number)
+                fields: dict[str, Json] = {"name": name, "context": {}, "step": number, "text": plain_text(text)}
+                head = encode({"time": time.time(), **fields})
+                # The context is JSON already: put in where its place was kept.
+                writer.record(TEXT, head.replace(b'"context":{}', b'"context":' + encoded.encode("utf-8"), 1))
+        except Exception as error:
+            self._fail(error)
+
+    def set_iteration(self, iteration: int) -> None:
+        """Sets the step of what is logged without one."""
+        number = to_step(iteration)
+        if number is None:
+            self._refusals.add("step", describe(iteration))
+            return
+        self._iteration = number
+        if self._writer is not None:
+            self._writer.iteration = number
+
+    # What it is.
+
+    @property
+    def iteration(self) -> int:
+        """The step that was set by `set_iteration`; 0 before."""
+        return self._iteration if self._iteration is not None else 0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags: a copy."""
+        return dict(self._tags)
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, in UTC."""
+        from datetime import datetime, timezone
+
+        return datetime.fromtimestamp(self._created, timezone.utc)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """What was not recorded: reason to count. Empty when all of it was."""
+        return self._refusals.counts()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self._watch is not None and not self._is_over
+
+    @property
+    def folder(self) -> str:
+        """The tracelet folder it is recorded in, an absolute path; `""` before the start and when disabled."""
+        return self._folder
+
+    @property
+    def position(self) -> int:
+        """Where the next record goes in this process's stream; it grows with everything recorded."""
+        return self._writer.position if self._writer is not None else 0
+
+    # Its life.
+
+    def start(self) -> Experiment:
+        """Begins the run: from now on it records. Does nothing when it has begun."""
+        from . import _active
+
+        if not self.is_disabled and self._watch is None and not self._is_over:
+            _active.set_active(self)
+            self._watch = ExitWatch(self)
+            self._watch.begin()
+            try:
+                self._open()
+            except Exception as error:
+                self._refusals.add("lost", f"{getattr(error, 'strerror', None) or error}")
+        return self
+
+    def flush(self) -> bool:
+        """Brings what was logged so far to the disk. When it has returned True, that survives a power cut."""
+        try:
+            return self._writer.flush() if self._writer is not None else self.is_disabled
+        except Exception as error:
+            self._fail(error)
+            return False
+
+    def stop(self, wait: Wait | None = None, timeout: float | None = None) -> None:
+        """Ends the run; `wait` and `timeout` as for `tracelet.stop_logging`."""
+        outcome = self._watch.outcome() if self._watch is not None else Outcome("finished")
+        self.finish(outcome, wait, timeout)
+
+    def end(self) -> None:
+        """The same as `stop`."""
+        self.stop()
+
+    def __enter__(self) -> Experiment:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self.finish(Outcome.of_exception(error))
+
+    def finish(self, outcome: Outcome, wait: Wait | None = None, timeout: float | None = None) -> None:
+        """Ends the run with this outcome: the end record, the hooks, the delivery. Never raises; only the first call counts."""
+        from . import _active
+
+        watch, writer = self._watch, self._writer
+        if watch is None or self._is_over:
+            return
+        self._is_over = True
+        try:
+            _active.unset_active(self)
+            vars(self).pop("log_metric", None)
+            is_child = writer is not None and writer.is_child
+            if writer is not None:
+                # A child that logged nothing has no stream, and needs no end.
+                if writer.has_stream or not is_child:
+                    writer.record(RUN_FINISHED, encode(_finished(outcome)))
+                writer.close()
+            if not is_child:
+                self._deliver(watch, wait, timeout)
+            summary = self._refusals.summary()
+            if summary:
+                warn(f"{self.name}: {summary}")
+        except Exception as error:
+            self._fail(error)
+        finally:
+            watch.end()
+
+    def when_free(self, action: Callable[[], None]) -> None:
+        """Runs `action` now, or when a record that a signal has interrupted is written."""
+        if self._writer is not None:
+            self._writer.when_free(action)
+        else:
+            action()
+
+    def log_point_at(self, name: str, value: float, step: int | None, moment: float) -> None:
+        """Records one value with a time of its own, in seconds since the Unix epoch: for hooks."""
+        writer = self._open_writer(name)
+        if writer is not None:
+            writer.point(name, value, step, moment)
+
+    def refuse(self, reason: str, detail: str) -> None:
+        """Counts a refusal: for hooks."""
+        self._refusals.add(reason, detail)
+
+    # Inside.
+
+    def _open(self) -> None:
+        from ._agent import Agent
+        from ._filesystem import file_system_of
+        from ._folder import find_folder
+
+        names = backend_names(self.settings)
+        configs, secrets = split_secrets(self.settings, names)
+        self._folder = find_folder()
+        opening = run_started(
+            time=self._created,
+            run=self.id,
+            project=self.project,
+            name=self.name,
+            tags=self._tags,
+            names=names,
+            configs=configs,
+            version=__version__,
+        )
+        system = file_system_of(self._folder)
+        override = os.environ.get("TRACELET_WRITER", "").strip().lower()
+        mapped = override == "mmap" if override in ("mmap", "write") else system.is_mapped
+        folder = os.path.join(self._folder, "runs", self.id)
+        stream = Stream(folder, Identity.here(self.id), mapped=mapped, opening=(RUN_STARTED, encode(opening)))
+        writer = Writer(stream, self._refusals, encode_context(self._context) or "{}", self._log_any)
+        writer.iteration = self._iteration
+        self._writer = writer
+        writer.open()
+        self.log_metric = writer.log  # type: ignore[method-assign,assignment]  # one call less a point
+        if not system.is_local:
+            start_heartbeat(writer)
+        self._agent = Agent(self._folder, self.id, secrets, __version__)
+        self._agent.begin()
+
+    def _deliver(self, watch: ExitWatch, wait: Wait | None, timeout: float | None) -> None:
+        from ._delivery import deliver, parse_wait
+
+        if self._agent is None or self._writer is None or not self._writer.has_stream:
+            return
+        usual = self.settings.sigterm_timeout if watch.was_terminated else self.settings.stop_timeout
+        seconds = parse_wait(self.settings.stop_wait if wait is None else wait, timeout, usual)
+        deliver(self._agent, self.name, seconds)
+
+    def _log_any(self, name: object, value: object, iteration: object, context: str | None = None) -> None:
+        """Records a value of any type at a step of any type; `context` is JSON, or None for the run's own."""
+        try:
+            if self.is_disabled:
+                return
+            if not isinstance(name, str):
+                self._refusals.add("name", describe(name))
+                return
+            number = to_float(value)
+            if number is None:
+                self._refusals.add("value", f"{describe(name)} = {describe(value)}")
+                return
+            step = None if iteration is None else to_step(iteration)
+            if iteration is not None and step is None:
+                self._refusals.add("step", f"{describe(name)} at {describe(iteration)}")
+                return
+            writer = self._open_writer(name)
+            if writer is not None:
+                name = plain_text(name)
+                writer.point(name if context is None else InContext((name, context)), number, step)
+        except Exception as error:
+            self._fail(error)
+
+    def _open_writer(self, what: str) -> Writer | None:
+        """Returns the writer; where there is none, counts `what` as refused or lost."""
+        if self._writer is not None and not self._is_over:
+            return self._writer
+        if not self.is_disabled:
+            self._refusals.add("lost" if self.is_running else "inactive", describe(what))
+        return None
+
+    def _record(self, kind: int, fields: dict[str, Json]) -> None:
+        writer = self._open_writer(next(iter(fields)))
+        if writer is not None:
+            writer.record(kind, encode({"time": time.time(), **fields}))
+
+    def _name_or(self, name: object, default: str) -> str:
+        if name is None or name == "":
+            return default
+        if is_name(name):
+            return plain_text(str(name))
+        self._refusals.add("name", f"{describe(name)}; {default} is used in its place")
+        return default
+
+    def _clean_tags(self, tags: Tags) -> dict[str, str]:
+        pairs: list[tuple[object, object]]
+        if isinstance(tags, str):
+            pairs = [(tags, "")]
+        elif isinstance(tags, Mapping):
+            pairs = list(tags.items())
+        else:
+            pairs = [(label, "") for label in tags]
+        clean: dict[str, str] = {}
+        for key, value in pairs:
+            name = key if isinstance(key, str) else str(key)
+            text = "" if value is None else value if isinstance(value, str) else str(value)
+            if not is_name(name):
+                self._refusals.add("name", describe(name))
+            elif len(text.encode("utf-8", "surrogatepass")) > TAG_VALUE_BYTES_MAX:
+                self._refusals.add("tag", describe(name))
+            else:
+                clean[plain_text(name)] = plain_text(text)
+        return clean
+
+    def _fail(self, error: Exception) -> None:
+        self._refusals.add("internal", f"{type(error).__name__}: {error}")
+
+
+def is_disabled(settings: TraceletSettings) -> bool:
+    """Tells whether nothing is to be recorded: `TRACELET_DISABLED`, or the backend `none`."""
+    given = os.environ.get("TRACELET_DISABLED", "").strip().lower()
+    return given not in ("", "0", "false", "no", "off") or "none" in settings.backend
+
+
+def _finished(outcome: Outcome) -> dict[str, Json]:
+    fields: dict[str, Json] = {"time": time.time(), "status": outcome.status}
+    if outcome.exit_code is not None:
+        fields["exitCode"] = outcome.exit_code
+    if outcome.error is not None:
+        fields["error"] = outcome.error
+    return fields

