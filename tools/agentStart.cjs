@@ -10,7 +10,8 @@ const startIsOverMs = 1000
 // The user's own cache folder: the default lies in the temporary one, where others could prepare it.
 try {
   const cache = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache")
-  modules.enableCompileCache?.(path.join(cache, "tracelet", "compile"))
+  // An empty HOME would put the cache wherever the trainer was started.
+  if (path.isAbsolute(cache)) modules.enableCompileCache?.(path.join(cache, "tracelet", "compile"))
 } catch {
   // A container's user without a home: the agent starts a little slower.
 }
