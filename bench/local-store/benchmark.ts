@@ -58,7 +58,8 @@ const makeBatches = ({ batchPoints, points, series }: Workload): ReadonlyArray<B
       from: { position: from * 40, index: 0 },
       to: { position: (from + count) * 40, index: 0 },
       events: [events],
-      filtered: 0
+      filtered: 0,
+      rejected: 0
     })
   }
   return batches

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Local from "@tracelet/backend-local"
+import type { CurrentRun } from "@tracelet/core/CurrentRun"
 import * as Journal from "@tracelet/core/Journal"
 import * as Tracelet from "@tracelet/core/Tracelet"
 import * as Tracker from "@tracelet/core/Tracker"
@@ -34,7 +35,7 @@ const Tracking = Tracelet.layer({ backends: { local: Local.plugin() }, drain: "6
   Layer.provide(NodePlatform.layer)
 )
 
-const logs = (call: (step: number) => ReturnType<typeof Tracker.log>) => () =>
+const logs = (call: (step: number) => Effect.Effect<void, never, CurrentRun>) => () =>
   perCall(call).pipe(Tracker.withRun({ project: "bench" }), Effect.provide(Tracking), Effect.runPromise)
 
 let sink = 0

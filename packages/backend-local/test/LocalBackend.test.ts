@@ -318,7 +318,7 @@ describe("LocalBackend", () => {
     )
   )
 
-  it.effect("counts what was filtered, and moves the mark of a batch with no event left", () =>
+  it.effect("counts what was filtered and put aside, once, and moves the mark of a batch with no event left", () =>
     withRun((run, reader) =>
       Effect.gen(function* () {
         const empty: Batch = {
@@ -326,13 +326,14 @@ describe("LocalBackend", () => {
           from: { position: 0, index: 0 },
           to: { position: 640, index: 3 },
           events: [],
-          filtered: 13
+          filtered: 13,
+          rejected: 2
         }
         yield* run.write(empty)
         yield* run.write(empty)
         const confirmed = yield* reader.confirmed(runId)
         assert.deepStrictEqual(confirmed?.marks.get("w"), { position: 640, index: 3 })
-        assert.strictEqual(confirmed?.counts.filtered, 13)
+        assert.deepStrictEqual(confirmed?.counts, { delivered: 0, rejected: 2, filtered: 13 })
       })
     )
   )

@@ -68,6 +68,7 @@ export const cut = (writer: string, log: ReadonlyArray<RunEvent>, from: Mark, to
   from,
   to,
   filtered: 0,
+  rejected: 0,
   events: log.flatMap((event, record): ReadonlyArray<RunEvent> => {
     const position = positionOf(record)
     if (position < from.position || position > to.position) return []

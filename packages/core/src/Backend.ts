@@ -3,10 +3,12 @@
  *
  * Laws, checked by the contract suite:
  * 1. Building a backend touches no network; `open` may.
- * 2. `write` is called with one batch at a time per run, in the order of each writer, and again with the same batch after a failure.
+ * 2. `write` is called with one batch at a time per run, in the order of each writer. After a failure what is sent again may be cut
+ *    differently, from the first mark that is not confirmed on. Between `to` of one batch and `from` of the next lies no event.
  * 3. When `write` returns, every event of the batch is accepted, rejected or to be retried: exactly one of the three.
  * 4. A write that fails or is interrupted may have been applied wholly or in part; `capabilities.identity` says what a resend then does.
- * 5. `close` may come more than once, and `open` after it: a late writer reopens a run.
+ * 5. `close` may come more than once, and `open` after it: a late writer reopens a run. `open` alone leaves it closed; the next write
+ *    opens it again.
  * 6. With identity `position`, `confirmed` and the data of a write become visible together or not at all.
  */
 import * as Context from "effect/Context"
@@ -27,6 +29,8 @@ export interface Batch {
   readonly events: ReadonlyArray<RunEvent>
   /** How many events between `from` and `to` a route or a processor left out. */
   readonly filtered: number
+  /** How many were refused for good by an earlier write and put aside: to be counted by who keeps the marks itself. */
+  readonly rejected: number
 }
 
 /** What `open` is told about the run. */

@@ -274,11 +274,13 @@ export class Lane {
   private bisect(opened: BackendRun, batch: Batch, error: BackendError): Effect.Effect<void, LaneError> {
     const total = countEvents(batch.events)
     if (total <= 1) {
-      return Effect.andThen(
-        this.putAside(batch, [
-          { event: batch.events.findIndex((event) => countOf(event) > 0), index: 0, reason: error.message }
-        ]),
-        this.advance(batch, batch.to, total, total, batch.filtered)
+      const culprit = batch.events.findIndex((event) => countOf(event) > 0)
+      // A backend that keeps the marks itself has to pass the culprit too, or a restart would bring it up again.
+      const tell =
+        opened.confirmed === undefined ? Effect.void : opened.write({ ...batch, events: [], rejected: total })
+      return this.putAside(batch, [{ event: culprit, index: 0, reason: error.message }]).pipe(
+        Effect.andThen(tell),
+        Effect.andThen(this.advance(batch, batch.to, total, total, batch.filtered))
       )
     }
     const middle = at(batch.events, Math.floor(total / 2))

@@ -26,7 +26,8 @@ export const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 
 export const Id = Schema.String.check(Schema.isPattern(idPattern))
 
-const utf8Bytes = (text: string): number => {
+/** Bytes of a well-formed text in UTF-8. */
+export const utf8Bytes = (text: string): number => {
   let bytes = 0
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0

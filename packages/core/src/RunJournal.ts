@@ -197,7 +197,7 @@ export class RunJournal {
           losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
           const to = tail.mark
           if (!Cursor.isBefore(from, to)) return [undefined, progress] as const
-          return [{ writer: writer.id, from, to, events, filtered: 0 }, progress] as const
+          return [{ writer: writer.id, from, to, events, filtered: 0, rejected: 0 }, progress] as const
         })
       yield* Effect.addFinalizer(() => Effect.forEach(tails.values(), (tail) => tail.close, { discard: true }))
       const next = Effect.gen({ self: this }, function* () {

@@ -4,6 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { isJsonObject } from "./JsonObject.ts"
+import { utf8Bytes } from "./Name.ts"
 
 export type Value = string | number | boolean
 
@@ -23,7 +24,7 @@ const isValue = (value: unknown): value is Value =>
 export const isSeriesContext = (value: unknown): value is SeriesContext => {
   if (!isJsonObject(value)) return false
   const values = Object.values(value)
-  return values.length <= keysMax && values.every(isValue) && JSON.stringify(value).length <= bytesMax
+  return values.length <= keysMax && values.every(isValue) && utf8Bytes(JSON.stringify(value)) <= bytesMax
 }
 
 export const SeriesContext = Schema.declare(isSeriesContext, { identifier: "SeriesContext" })

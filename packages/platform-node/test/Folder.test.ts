@@ -15,7 +15,11 @@ describe("resolve (J1.3)", () => {
     const root = yield* temporaryFolder
     for (const folder of [from, ...(there.folders ?? [])]) mkdirSync(join(root, folder), { recursive: true })
     for (const file of there.files ?? []) writeFileSync(join(root, file), "")
-    const folder = yield* Folder.resolve(join(root, from), env)
+    const home = env["HOME"]
+    const folder = yield* Folder.resolve(
+      join(root, from),
+      home === undefined ? env : { ...env, HOME: join(root, home) }
+    )
     return folder.startsWith(`${root}/`) ? folder.slice(root.length + 1) : folder
   })
 
@@ -32,6 +36,15 @@ describe("resolve (J1.3)", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* resolved("a/b/c", { folders: ["a/.tracelet", ".tracelet", "a/b/.git"] }), "a/.tracelet")
       assert.strictEqual(yield* resolved("a", { folders: ["a/.tracelet", ".tracelet"] }), "a/.tracelet")
+    })
+  )
+
+  it.effect("is not that of the home folder, where plugins lie, unless one works there", () =>
+    Effect.gen(function* () {
+      const there = { folders: ["a/.tracelet", "a/b/.git"] }
+      assert.strictEqual(yield* resolved("a/b/c", there, { HOME: "elsewhere" }), "a/.tracelet")
+      assert.strictEqual(yield* resolved("a/b/c", there, { HOME: "a" }), "a/b/.tracelet")
+      assert.strictEqual(yield* resolved("a", there, { HOME: "a" }), "a/.tracelet")
     })
   )
 

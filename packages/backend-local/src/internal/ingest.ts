@@ -49,9 +49,10 @@ export const ingest = (connection: Connection, open: OpenRow, batch: Batch): Wri
     else rejected.push({ event: index, index: 0, reason })
   })
   const pointCount = points.reduce((sum, { count }) => sum + count, 0)
-  // A resend that overlaps in part does not say where the filtered events lay: they were counted with the first sending.
-  const filtered = isBefore(batch.from, mark) ? 0 : batch.filtered
-  const tail = moveRun(connection, open.run, pointCount, delivered, rejected.length, filtered)
+  // A resend that overlaps in part does not say where the events lay that were filtered or put aside: they were counted with the first sending.
+  const isResend = isBefore(batch.from, mark)
+  const refused = rejected.length + (isResend ? 0 : batch.rejected)
+  const tail = moveRun(connection, open.run, pointCount, delivered, refused, isResend ? 0 : batch.filtered)
   if (pointCount > 0) insertTail(connection, open, batch.writer, points, pointCount, tail.rows)
   moveMark(connection, open.run, batch.writer, batch.to)
   if (tail.rows + 1 >= tailRowsMax || tail.points >= tailLimit(open.streams.size)) compact(connection, open.run)

@@ -11,7 +11,8 @@ def find_folder(start: str | None = None) -> str:
     """Returns the tracelet folder's absolute path, whether it exists or not.
 
     `TRACELET_DIR`; else the nearest `.tracelet` from `start` (the working directory) upwards; else `.tracelet` beside the
-    nearest `.git` upwards; else `.tracelet` in `start`.
+    nearest `.git` upwards; else `.tracelet` in `start`. The home folder's `.tracelet` holds the user's plugins: it counts only
+    when `start` is the home folder.
 
     Raises:
         OSError: the working directory is gone.
@@ -21,10 +22,12 @@ def find_folder(start: str | None = None) -> str:
         return os.path.abspath(os.path.expanduser(given))
     here = os.path.abspath(start if start is not None else os.getcwd())
     # `.git` is a file in worktrees and submodules.
+    home = os.path.expanduser("~")
     for marker, exists in ((FOLDER_NAME, os.path.isdir), (".git", os.path.exists)):
         folder = here
         while True:
-            if exists(os.path.join(folder, marker)):
+            is_plugins = marker == FOLDER_NAME and folder == home != here
+            if not is_plugins and exists(os.path.join(folder, marker)):
                 return os.path.join(folder, FOLDER_NAME)
             parent = os.path.dirname(folder)
             if parent == folder:

@@ -1,0 +1,90 @@
+/** What capture costs a Python trainer. See README.md beside it. */
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { interleave, printHead, printRow } from "../harness.ts"
+
+const python = process.env["TRACELET_PYTHON"] ?? "python3"
+const dir = mkdtempSync(join(tmpdir(), "tracelet-bench-"))
+process.on("exit", () => rmSync(dir, { recursive: true, force: true }))
+
+const env = {
+  ...process.env,
+  TRACELET_DIR: dir,
+  TRACELET_AGENT: "off",
+  PYTHONPATH: join(import.meta.dirname, "../../packages/bridge-python/python/src")
+}
+
+const run = (...args: ReadonlyArray<string>): string =>
+  execFileSync(python, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+
+const measure = (what: string): { readonly [key: string]: number | ReadonlyArray<number> } =>
+  JSON.parse(run(join(import.meta.dirname, "measure.py"), what))
+
+const first = (value: number | ReadonlyArray<number> | undefined): number =>
+  typeof value === "number" ? value : (value?.[0] ?? NaN)
+
+/** A process measures subject and reference together; each is handed out in its turn. */
+const shared = (what: string, unit: number, keys: ReadonlyArray<readonly [key: string, name: string]>) => {
+  let result = measure(what)
+  return keys.map(([key, name], i) => ({
+    name,
+    measure: () => {
+      if (i === 0) result = measure(what)
+      return first(result[key]) / unit
+    }
+  }))
+}
+
+/** Milliseconds of a whole process. */
+const wall = (code: string) => () => {
+  const from = performance.now()
+  run("-c", code)
+  return performance.now() - from
+}
+
+printHead()
+printRow(
+  "Python `log_metric`, one scalar of a known series, quiet, p50",
+  "µs",
+  await interleave(
+    shared("log", 1_000, [
+      ["quiet", "log_metric"],
+      ["quietWrite", "`os.write` of 40 bytes"],
+      ["call", "a function that does nothing"]
+    ])
+  ),
+  "≤ 1"
+)
+printRow(
+  "the same beside a thread that never rests, p50",
+  "µs",
+  await interleave(
+    shared("log", 1_000, [
+      ["busy", "log_metric"],
+      ["busyWrite", "`os.write` of 40 bytes"]
+    ])
+  ),
+  "≤ 2"
+)
+printRow(
+  "`import tracelet`",
+  "ms",
+  await interleave(
+    shared("import", 1, [
+      ["import", "import"],
+      ["reference", "`import logging, dataclasses, http.client`"]
+    ])
+  ),
+  "≤ 25"
+)
+printRow(
+  "`start_logging`",
+  "ms",
+  await interleave([
+    { name: "start_logging", measure: () => first(measure("start")["start"]) },
+    { name: "`python -c pass`", measure: wall("pass") }
+  ]),
+  "≤ 60"
+)
