@@ -1,0 +1,121 @@
+/**
+ * How long from the spawn of an agent until it answers, and how much memory it has when idle; beside a bare Node server, run by run in
+ * turns. See README.md. `node bench/agent/benchmark.ts [RUNS]`
+ */
+import { spawn } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { request } from "node:http"
+import { cpus, tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+
+const root = join(import.meta.dirname, "..", "..")
+const start = join(root, "packages", "bridge-python", "python", "src", "tracelet", "_agent", "start.cjs")
+const bare = join(import.meta.dirname, "bare.cjs")
+const runs = Number(process.argv[2] ?? 9)
+
+/** Long enough for start-up garbage to be collected, short enough to be what an idle agent is like soon after. */
+const idleMs = 1_500
+
+/** Nobody waits longer for a server that does not come. */
+const readyMsMax = 10_000
+
+interface Sample {
+  readonly readyMs: number
+  readonly cpuMs: number
+  readonly rssMb: number
+}
+
+const ask = (socketPath: string, token: string): Promise<number | undefined> =>
+  new Promise((resolve) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const sent = request({ socketPath, path: "/v1/status", headers, agent: false }, (response) => {
+      response.resume().once("end", () => resolve(response.statusCode))
+    })
+    sent.once("error", () => resolve(undefined))
+    sent.end()
+  })
+
+const parse = (file: string): { readonly address: string; readonly token: string } =>
+  JSON.parse(readFileSync(file, "utf8"))
+
+/** User and system time so far, from /proc/PID/stat: ticks of 10 ms. */
+const cpuMs = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ")
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+const rssMb = (pid: number): number =>
+  Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+
+const measure = async (args: ReadonlyArray<string>, file: string): Promise<Sample> => {
+  const began = performance.now()
+  const child = spawn(process.execPath, args, { stdio: "ignore" })
+  const pid = child.pid ?? 0
+  const ended = new Promise((resolve) => child.once("exit", resolve))
+  try {
+    for (;;) {
+      if (performance.now() - began > readyMsMax) throw new Error(`no answer from ${args.join(" ")}`)
+      if (existsSync(file)) {
+        const { address, token } = parse(file)
+        const status = await ask(address, token)
+        if (status === 200) break
+        if (status !== undefined) throw new Error(`answered ${status}`)
+      }
+      await sleep(1)
+    }
+    const readyMs = performance.now() - began
+    const cpu = cpuMs(pid)
+    await sleep(idleMs)
+    return { readyMs, cpuMs: cpu, rssMb: rssMb(pid) }
+  } finally {
+    child.kill("SIGTERM")
+    await ended
+  }
+}
+
+const withFolder = async (use: (folder: string) => Promise<Sample>): Promise<Sample> => {
+  const folder = mkdtempSync(join(tmpdir(), "tracelet-bench-"))
+  try {
+    return await use(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const agent = () =>
+  withFolder((folder) => {
+    const dir = join(folder, ".tracelet")
+    mkdirSync(dir)
+    const file = () => join(dir, "agents", `${readFileSync("/proc/sys/kernel/hostname", "utf8").trim()}.json`)
+    return measure([start, "--dir", dir], file())
+  })
+
+const reference = () =>
+  withFolder((folder) => {
+    const file = join(folder, "ready.json")
+    return measure([bare, join(folder, "s.sock"), file], file)
+  })
+
+const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
+
+// Once without being counted: files come into memory, and the agent's compile cache is made.
+await agent()
+await reference()
+await sleep(500)
+const samples: { readonly agent: Array<Sample>; readonly bare: Array<Sample> } = { agent: [], bare: [] }
+for (let i = 0; i < runs; i++) {
+  samples.agent.push(await agent())
+  samples.bare.push(await reference())
+}
+const row = (name: string, of: ReadonlyArray<Sample>) => {
+  const ready = of.map((sample) => sample.readyMs)
+  const range = `${Math.min(...ready).toFixed(0)}–${Math.max(...ready).toFixed(0)}`
+  const [ms, cpu, rss] = [median(ready), median(of.map((s) => s.cpuMs)), median(of.map((s) => s.rssMb))]
+  return `${name.padEnd(12)} ready ${ms.toFixed(0).padStart(4)} ms (${range})   CPU ${cpu} ms   idle ${rss.toFixed(0)} MB`
+}
+console.log(`${runs} runs in turns, medians; Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
+console.log(row("agent", samples.agent))
+console.log(row("bare server", samples.bare))
