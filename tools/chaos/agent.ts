@@ -4,13 +4,14 @@ import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
 import * as AgentClient from "@tracelet/bridge-python/AgentClient"
 import { RunId } from "@tracelet/core/Run"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { root } from "../setup/packages.mjs"
 
-export const bundledAgent = join(
-  root,
-  ...["packages", "bridge-python", "python", "src", "tracelet", "_agent", "start.cjs"]
-)
+/** Where the module `tracelet` lies. */
+export const modulePath = join(root, "packages", "bridge-python", "python", "src")
+export const bundledAgent = join(modulePath, "tracelet", "_agent", "start.cjs")
 
 const startMsMax = 10_000
 const lookMs = 10
@@ -19,31 +20,40 @@ const listening = (folder: string) => Effect.tap(AgentClient.find(folder), ({ st
 
 /** The one that trainers have started, or one more of the same. */
 const agent = (folder: string) =>
-  listening(folder).pipe(
-    Effect.catch(() => {
-      // Where another one is just starting, this one leaves at once.
-      spawn(process.execPath, [bundledAgent, "--dir", folder], { detached: true, stdio: "ignore" }).unref()
-      return listening(folder).pipe(Effect.retry({ schedule: everyLook, times: startMsMax / lookMs }))
+  Effect.catch(listening(folder), () => {
+    // Where another one is just starting, this one leaves at once.
+    spawn(process.execPath, [bundledAgent, "--dir", folder], { detached: true, stdio: "ignore" }).unref()
+    return Effect.retry(listening(folder), {
+      schedule: Schedule.spaced(Duration.millis(lookMs)),
+      times: startMsMax / lookMs
     })
+  })
+
+/** What the agent says of a run now; `undefined`: there is no such run, or nobody answers. */
+const look = (folder: string, run: string): Effect.Effect<RunView | undefined> =>
+  Effect.catch(
+    Effect.flatMap(agent(folder), ({ announce }) => announce(RunId.make(run))),
+    () => Effect.succeed(undefined)
   )
 
 /**
- * What the agent says of a run when all of it is delivered and it has ended, or at the deadline. `undefined`: it knows
- * no such run. Fails when no agent can be started.
+ * What the agent says of a run when all of it is delivered and it has ended, or at the deadline. A run that need not
+ * exist is looked for once.
  */
-export const settled = (folder: string, run: string, msMax: number): Effect.Effect<RunView | undefined, AgentGone> =>
+export const settled = (
+  folder: string,
+  run: string,
+  options: { readonly msMax: number; readonly mustExist: boolean }
+): Effect.Effect<RunView | undefined> =>
   Effect.gen(function* () {
-    const deadline = Date.now() + msMax
-    let view: RunView | undefined
-    do {
-      view = yield* Effect.flatMap(agent(folder), ({ announce }) => announce(RunId.make(run)))
-      if (view !== undefined && view.drained && view.status !== "running") break
+    const deadline = Date.now() + options.msMax
+    for (;;) {
+      const view = yield* look(folder, run)
+      if (view === undefined ? !options.mustExist : view.drained && view.status !== "running") return view
+      if (Date.now() >= deadline) return view
       yield* Effect.sleep(lookMs)
-    } while (Date.now() < deadline)
-    return view
+    }
   })
-
-export type AgentGone = AgentClient.AgentFailure
 
 /** SIGKILL for this folder's agent, if one listens; true if one was there. */
 export const kill = (folder: string): Effect.Effect<boolean> =>

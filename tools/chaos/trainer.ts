@@ -4,12 +4,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { StepError } from "../setup/steps.mjs"
+import { modulePath } from "./agent.ts"
 import type { Moment } from "./moments.ts"
 
 export interface Trainer {
   readonly python: string
-  /** Where the module `tracelet` lies. */
-  readonly modulePath: string
   /** The tracelet folder. */
   readonly folder: string
   /** Holds the counter. */
@@ -39,7 +38,7 @@ const readCounter = (file: string): Omit<Death, "hang"> => {
 }
 
 /** Settings of whoever starts this are none of the trainer's. */
-const environment = ({ folder, modulePath }: Trainer) => ({
+const environment = (folder: string) => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TRACELET_"))),
   TRACELET_DIR: folder,
   PYTHONPATH: modulePath
@@ -52,7 +51,7 @@ export const runAndKill = (trainer: Trainer, round: number, { after, ms }: Momen
     writeFileSync(counter, Buffer.alloc(counterBytes))
     const child = spawn(trainer.python, [join(import.meta.dirname, "trainer.py"), counter, String(round)], {
       cwd: trainer.workFolder,
-      env: environment(trainer),
+      env: environment(trainer.folder),
       stdio: ["ignore", "ignore", "pipe"]
     })
     let said = ""
