@@ -72,6 +72,7 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
       role,
       identity: { run, writer: id, host, boot, pid, ...(of === undefined ? {} : { of }) },
       bufferBytes: bufferBytes ?? bufferBytesDefault,
+      isLocal: yield* storage.isLocal(journal),
       // A different salt for every segment of a random first one: an odd multiplier visits all 2^32.
       salt: () => (random + Math.imul(++segments, 0x9e3779b1)) >>> 0
     })

@@ -2,6 +2,7 @@
  * One run's folder, to be read: its writers and whether they live, its events from any mark on, its cursors and dead letters. Nothing here
  * writes a journal; that is `JournalWriter`'s, which lives in the process that logs.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -197,6 +198,7 @@ export class RunJournal {
           losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
           const to = tail.mark
           if (!Cursor.isBefore(from, to)) return [undefined, progress] as const
+          this.known.get(writer.id)?.liveness.touch(yield* Clock.currentTimeMillis)
           return [{ writer: writer.id, from, to, events, filtered: 0, rejected: 0 }, progress] as const
         })
       yield* Effect.addFinalizer(() => Effect.forEach(tails.values(), (tail) => tail.close, { discard: true }))

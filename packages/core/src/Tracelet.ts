@@ -76,6 +76,7 @@ export const layer = <
   Journal | NeedsOf<B[keyof B] | C[number]>
 > =>
   // What the plugins fail with and need is only known from the types of the record; the loop below sees `unknown`.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   Layer.effect(Tracker, make(options)) as Layer.Layer<
     Tracker,
     PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number]>,

@@ -27,6 +27,9 @@ const syncEvery = Duration.seconds(1)
 /** How long after a failed write the next one is tried. */
 const retryAfter = Duration.seconds(1)
 
+/** How often a writer says that it lives where its lock does not (J5.7). */
+const heartbeatEvery = Duration.seconds(30)
+
 /** What `log` does when more waits than the buffer holds. */
 export type OnFull = "block" | "fail" | "dropNewest"
 
@@ -40,12 +43,15 @@ export interface JournalWriterOptions {
   readonly identity: Identity
   readonly bufferBytes: number
   readonly salt: () => number
+  /** Whether locks on the folder's file system can be trusted (J8.4). */
+  readonly isLocal: boolean
 }
 
 export class JournalWriter {
   readonly id: string
   private readonly group: GroupWriter
   private readonly bufferBytes: number
+  private readonly isLocal: boolean
   private readonly something = Latch.makeUnsafe(false)
   private readonly enough = Latch.makeUnsafe(false)
   /** Whether `something` is open: a look at a field is cheaper than a call. */
@@ -59,6 +65,7 @@ export class JournalWriter {
     const { storage } = options
     this.id = options.identity.writer
     this.bufferBytes = options.bufferBytes
+    this.isLocal = options.isLocal
     this.group = new GroupWriter({
       ...options,
       open: (path) =>
@@ -140,7 +147,11 @@ export class JournalWriter {
       Effect.repeat(Schedule.spaced(syncEvery)),
       Effect.andThen(Effect.never)
     )
-    return Effect.raceFirst(groups, syncs)
+    const heartbeats = Effect.flatMap(now, (time) => Effect.sync(() => this.event({ _tag: "Heartbeat", time }))).pipe(
+      Effect.repeat(Schedule.spaced(heartbeatEvery)),
+      Effect.andThen(Effect.never)
+    )
+    return Effect.raceAllFirst([groups, syncs, this.isLocal ? Effect.never : heartbeats])
   }
 
   private warn(error: StorageError): Effect.Effect<void> {

@@ -1,0 +1,145 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { describe } from "vitest"
+import * as Journal from "../src/Journal.ts"
+import { JournalStorage, StorageError } from "../src/JournalStorage.ts"
+import * as Tracelet from "../src/Tracelet.ts"
+import * as Tracker from "../src/Tracker.ts"
+import { makeMemory } from "../src/internal/memoryStorage.ts"
+import * as Recording from "./support/RecordingBackend.ts"
+
+/** A disk whose next `failures` appends fail. That a part may have been written then is platform-node's test, on a real full disk. */
+const failingDisk = () => {
+  const memory = makeMemory()
+  const disk = { failures: 0, tried: 0 }
+  const full = new StorageError({ operation: "append to", path: "segment", code: "ENOSPC", message: "no space left" })
+  const storage = JournalStorage.of({
+    ...memory.storage,
+    openAppend: (path) =>
+      Effect.map(memory.storage.openAppend(path), (file) => ({
+        ...file,
+        append: (vectors) =>
+          Effect.suspend(() => {
+            disk.tried++
+            if (disk.failures === 0) return file.append(vectors)
+            disk.failures--
+            return Effect.fail(full)
+          })
+      }))
+  })
+  return {
+    disk,
+    layer: Journal.layerFile({ dir: "memory" }).pipe(Layer.provide(Layer.succeed(JournalStorage, storage)))
+  }
+}
+
+const tracked = (
+  recording: ReturnType<typeof Recording.make>,
+  options: { readonly bufferBytes?: number; readonly onFull?: "dropNewest" } = {}
+) => Tracelet.layer({ ...options, drain: "5 seconds", backends: { memory: Recording.plugin(recording).plugin() } })
+
+describe("a writer", () => {
+  it.live("forgets nothing when the disk is full for a while, and doubles nothing after", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { disk, layer } = failingDisk()
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ a: 0 })
+        yield* Tracker.flush
+        disk.failures = 3
+        for (let i = 1; i < 100; i++) yield* Tracker.log({ a: i })
+        const failed = yield* Effect.flip(Tracker.flush)
+        assert.strictEqual(failed.code, "ENOSPC")
+        for (let i = 100; i < 200; i++) yield* Tracker.log({ a: i })
+        yield* Effect.ignore(Tracker.flush)
+        yield* Effect.ignore(Tracker.flush)
+        yield* Tracker.flush
+      }).pipe(Tracker.withRun(), Effect.provide(Layer.provide(tracked(recording), layer)))
+      assert.deepStrictEqual(
+        recording.points.map(({ value }) => value),
+        Array.from({ length: 200 }, (_, i) => i)
+      )
+    })
+  )
+
+  it.live("lets log wait for the writer when the buffer is full, and loses nothing", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.gen(function* () {
+        for (let i = 0; i < 20_000; i++) yield* Tracker.log({ a: i })
+      }).pipe(
+        Tracker.withRun(),
+        Effect.provide(Layer.provide(tracked(recording, { bufferBytes: 1_000 }), Journal.layerMemory))
+      )
+      assert.strictEqual(recording.points.length, 20_000)
+    })
+  )
+
+  it.live("fails a call that asks for it when the buffer is full, and keeps nothing of that call", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      let failures = 0
+      yield* Effect.gen(function* () {
+        for (let i = 0; i < 1_000; i++) {
+          yield* Effect.catch(Tracker.log({ a: i }, { onFull: "fail" }), (error) =>
+            Effect.sync(() => void (failures += error._tag === "BufferFull" ? 1 : 0))
+          )
+        }
+      }).pipe(
+        Tracker.withRun(),
+        Effect.provide(Layer.provide(tracked(recording, { bufferBytes: 1_000 }), Journal.layerMemory))
+      )
+      assert.isAbove(failures, 0)
+      assert.strictEqual(recording.points.length + failures, 1_000)
+    })
+  )
+
+  it.live("does not stop the program while the disk takes nothing: counts what is lost, and says why", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { disk, layer } = failingDisk()
+      yield* Effect.gen(function* () {
+        yield* Tracker.flush
+        disk.failures = Number.POSITIVE_INFINITY
+        for (let i = 0; i < 20_000; i++) yield* Tracker.log({ a: i })
+        disk.failures = 0
+        yield* Tracker.flush
+        yield* Tracker.log({ a: -1 })
+      }).pipe(Tracker.withRun(), Effect.provide(Layer.provide(tracked(recording, { bufferBytes: 10_000 }), layer)))
+      const values = recording.points.map(({ value }) => value)
+      assert.isBelow(values.length, 20_000)
+      assert.strictEqual(values.at(-1), -1)
+      assert.deepStrictEqual(
+        values.slice(0, -1),
+        Array.from({ length: values.length - 1 }, (_, i) => i)
+      )
+    })
+  )
+
+  it.live("returns from a durable log when the disk has it", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { disk, layer } = failingDisk()
+      yield* Effect.gen(function* () {
+        yield* Tracker.flush
+        const before = disk.tried
+        yield* Tracker.log({ a: 1 }, { durable: true })
+        assert.isAbove(disk.tried, before)
+      }).pipe(Tracker.withRun(), Effect.provide(Layer.provide(tracked(recording), layer)))
+    })
+  )
+
+  it.live("spills a text that fits no record into a blob, and reads it back", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const run = yield* Tracker.startRun()
+      yield* Tracker.logText("long", "é".repeat(100_000)).pipe(run.provide)
+      yield* run.provide(Tracker.flush)
+      const reader = yield* (yield* journal.open(run.id)).reader(new Map(), { points: 100, bytes: 1e6 })
+      const batch = yield* reader.next
+      const text = batch?.events.find((event) => event._tag === "Text")
+      assert.strictEqual(text?._tag === "Text" ? text.text : "", "é".repeat(100_000))
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(tracked(Recording.make()), Journal.layerMemory)))
+  )
+})
