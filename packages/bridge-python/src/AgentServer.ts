@@ -25,6 +25,9 @@ export interface Routes {
 /** Sockets open at once. A trainer and a command line need one each for a moment. */
 const connectionsMax = 64
 
+/** How much of a body that is too long is read before the client is cut off. */
+const forgottenBytesMax = 16 * bodyBytesMax
+
 /** How long a client may take for a request, and keep a connection that it does not use. */
 const requestMsMax = 10_000
 const keepAliveMs = 5_000
@@ -79,9 +82,7 @@ const refusal = (status: number, error: string): Answer => ({ status, body: { er
 
 const send = (response: ServerResponse, status: number, body?: unknown): void => {
   const text = body === undefined ? "" : JSON.stringify(body)
-  // A connection whose request was not read to its end cannot be used again.
-  const last = response.req.complete ? {} : { connection: "close" }
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), ...last })
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) })
   response.end(text)
 }
 
@@ -116,23 +117,25 @@ const runAnswer = (run: RunView | undefined): Answer =>
 
 const decodeAnnouncement = Schema.decodeUnknownResult(Schema.fromJsonString(Announcement))
 
-/** The whole body as text, or the answer that refuses it. */
+/**
+ * The whole body as text, or the answer that refuses it. What is too long is read to its end and forgotten: a client that is cut off while
+ * it sends does not see the answer.
+ */
 const readBody = (request: IncomingMessage): Effect.Effect<string | Answer> =>
   Effect.callback((resume) => {
     const parts: Array<Buffer> = []
     let bytes = 0
-    const tooLong = () => {
-      // What is still to come is read and forgotten: a client that cannot send would not read the answer either.
-      request.removeAllListeners("data").resume()
-      resume(Effect.succeed(refusal(413, `A body may have at most ${bodyBytesMax} bytes.`)))
-    }
-    if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) return tooLong()
+    const refuse = () => resume(Effect.succeed(refusal(413, `A body may have at most ${bodyBytesMax} bytes.`)))
     request.on("data", (part: Buffer) => {
       bytes += part.length
-      if (bytes > bodyBytesMax) tooLong()
-      else parts.push(part)
+      if (bytes <= bodyBytesMax) parts.push(part)
+      else if (bytes > forgottenBytesMax) refuse()
+      else parts.length = 0
     })
-    request.on("end", () => resume(Effect.succeed(Buffer.concat(parts).toString("utf8"))))
+    request.on("end", () => {
+      if (bytes > bodyBytesMax) refuse()
+      else resume(Effect.succeed(Buffer.concat(parts).toString("utf8")))
+    })
     request.on("error", (error) => resume(Effect.succeed(refusal(400, `The body broke off: ${error.message}`))))
   })
 

@@ -267,13 +267,15 @@ export class RunKeeper {
 
   /** A run that is, or was lately, delivered here. */
   run(id: RunId): Effect.Effect<RunView | undefined, StorageError> {
-    const held = this.held.get(id)
-    return held === undefined ? Effect.succeed(this.views.get(id)) : this.view(id, held.delivery)
+    return Effect.suspend(() => {
+      const held = this.held.get(id)
+      return held === undefined ? Effect.succeed(this.views.get(id)) : this.view(id, held.delivery)
+    })
   }
 
   /** Those that are delivered here now. */
   get runs(): Effect.Effect<ReadonlyArray<RunView>, StorageError> {
-    return Effect.forEach([...this.held], ([id, { delivery }]) => this.view(id, delivery))
+    return Effect.suspend(() => Effect.forEach([...this.held], ([id, { delivery }]) => this.view(id, delivery)))
   }
 
   /** The same for a run that another process delivers, from its cursor files. */

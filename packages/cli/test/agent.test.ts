@@ -26,8 +26,7 @@ const raw = (address: string, method: string, path: string, headers: { [name: st
     sent.end(body)
   })
 
-// At once: what takes their time is the start of other processes.
-describe("the agent", { timeout: 60_000, concurrent: true }, () => {
+describe("the agent", { timeout: 60_000 }, () => {
   it.live("delivers what a killed trainer logged, closes the run as killed, and leaves when idle (A3, A7, A8)", () =>
     Effect.gen(function* () {
       const { dir, environment } = yield* temporary
