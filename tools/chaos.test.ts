@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { bundledAgent } from "./chaos/agent.ts"
 import { play } from "./chaos/chaos.ts"
-import { compare, points, type Columns, type SeriesKey } from "./chaos/expected.ts"
+import { compare, points } from "./chaos/expected.ts"
 import { moments } from "./chaos/moments.ts"
+import { bundledAgent } from "./folder/agent.ts"
+import type { Columns, SeriesKey } from "./folder/stored.ts"
 import { findPython } from "./setup/findPython.mjs"
 
 const rounds = 50

@@ -42,19 +42,20 @@ const fit = Effect.gen(function* () {
   yield* Tracker.logParams({ ...hyperparameters, epochs, seed, batchSize, wines: train.length, measurements: names })
 
   let state: State = { weights: zero(3, names.length + 1), velocity: zero(3, names.length + 1) }
+  let steps = 0
   let points = 0
   for (let epoch = 0; epoch < epochs; epoch++) {
     const order = shuffled(train, random)
     for (let start = 0; start < order.length; start += batchSize) {
       const step = descend(state, order.slice(start, start + batchSize), hyperparameters)
       state = step.state
-      // Without a step, each series counts for itself.
-      yield* Tracker.log({ loss: step.loss, slope: step.slope })
+      yield* Tracker.log({ loss: step.loss, grad_norm: step.slope }, { step: steps })
+      steps += 1
       points += 2
     }
     for (const [subset, wines] of Object.entries({ train, val })) {
       const { accuracy, loss } = judge(state.weights, wines)
-      yield* Tracker.log({ "epoch/loss": loss, "epoch/accuracy": accuracy }, { step: epoch, context: { subset } })
+      yield* Tracker.log({ loss, accuracy }, { step: steps, context: { subset } })
       points += 2
     }
     if ((epoch + 1) % Math.ceil(epochs / 5) === 0) {

@@ -88,6 +88,8 @@ def main():
     options.add_argument("--images", type=int, default=None, help="take only so many")
     args = options.parse_args()
 
+    # What decides the outcome, to be recorded with it.
+    choices = {key: value for key, value in vars(args).items() if key != "name"}
     train, val = read_images(args.seed, args.images)
     rng = random.Random(args.seed)
     network = Network(64, args.hidden, 10, rng)
@@ -95,7 +97,7 @@ def main():
     began = time.perf_counter()
 
     with tracelet.start_logging(exp_name=args.name, project="examples", config={"tags": {"data": "digits"}}) as run:
-        run.log_params({**vars(args), "optimizer": "sgd", "layers": [64, args.hidden, 10], "images": len(train)})
+        run.log_params({**choices, "optimizer": "sgd", "layers": [64, args.hidden, 10], "images": len(train)})
         step = points = 0
         for epoch in range(args.epochs):
             rng.shuffle(train)
@@ -110,13 +112,12 @@ def main():
                 step, points = step + 1, points + 3
             for subset, images in (("train", train), ("val", val)):
                 loss, accuracy = network.judge(images)
-                run.log({"epoch/loss": loss, "epoch/accuracy": accuracy}, step=epoch, context={"subset": subset})
+                run.log({"loss": loss, "accuracy": accuracy}, step=step, context={"subset": subset})
                 points += 2
             print(f"epoch {epoch + 1:2} of {args.epochs}   loss {loss:.3f}   read right: {accuracy:.1%}", flush=True)
+        seconds = time.perf_counter() - began
 
-    print(
-        f"{len(val)} images it had never seen, {accuracy:.1%} of them read right, {time.perf_counter() - began:.1f} s"
-    )
+    print(f"{accuracy:.1%} of {len(val)} images it had never seen read right, {seconds:.1f} s")
     print(f"run {run.id}: {points:,} points logged")
 
 

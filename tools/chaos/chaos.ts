@@ -8,10 +8,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
-import { fileDefault } from "@tracelet/backend-local/LocalPlugin"
-import * as LocalReader from "@tracelet/backend-local/LocalReader"
 import * as Effect from "effect/Effect"
-import * as Agent from "./agent.ts"
+import * as Agent from "../folder/agent.ts"
+import * as Stored from "../folder/stored.ts"
 import * as Expected from "./expected.ts"
 import { moments, type Moment } from "./moments.ts"
 import { runAndKill, type Death } from "./trainer.ts"
@@ -52,18 +51,6 @@ const runsOf = (folder: string): ReadonlyArray<string> => {
   }
 }
 
-const storedSeries = Effect.fnUntraced(function* (run: string) {
-  const reader = yield* LocalReader.LocalReader
-  const series = yield* reader.series(run)
-  const columns = yield* Effect.forEach(series, ({ id }) => reader.points(run, id))
-  return new Map(
-    series.flatMap(({ context, name }, i) => {
-      const found = columns[i]
-      return found === undefined ? [] : [[Expected.keyOf(name, context), found] as const]
-    })
-  )
-})
-
 const judge = (view: RunView | undefined, { acknowledged }: Death, stored: number): ReadonlyArray<Expected.Finding> => {
   if (view === undefined) {
     return acknowledged === 0 ? [] : [{ _tag: "lost", detail: "the agent does not know the run" }]
@@ -98,8 +85,8 @@ const playRound = Effect.fnUntraced(function* (
     run === undefined
       ? undefined
       : yield* Agent.settled(folder, run, { msMax: settleMsMax, mustExist: death.acknowledged > 0 })
-  const found = run === undefined ? new Map<string, Expected.Columns>() : yield* storedSeries(run)
-  const stored = [...found.values()].reduce((sum, { steps }) => sum + steps.length, 0)
+  const found = run === undefined ? new Map<string, Stored.Columns>() : yield* Stored.series(run)
+  const stored = Stored.count(found)
   const round: Round = {
     number,
     moment,
@@ -125,7 +112,7 @@ export const play = (options: Options): Effect.Effect<Report, unknown> =>
       playRound({ ...options, folder, workFolder }, i + 1, moment)
     ).pipe(
       Effect.ensuring(Agent.stop(folder)),
-      Effect.provide(LocalReader.layer({ file: join(folder, fileDefault) })),
+      Effect.provide(Stored.layer(folder)),
       Effect.tap((rounds) =>
         Effect.sync(() => {
           if (rounds.every(({ findings }) => findings.length === 0)) rmSync(workFolder, { recursive: true })

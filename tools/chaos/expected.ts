@@ -1,15 +1,6 @@
 /** What the first `total` calls of trainer.py log, series by series, and how what the store has differs from it. */
 
-/** Points of one series, in the order logged. */
-export interface Columns {
-  readonly steps: ArrayLike<number>
-  readonly values: ArrayLike<number>
-}
-
-/** As the store names a series: its name, and its context as JSON. */
-export type SeriesKey = string
-
-export const keyOf = (name: string, context: object): SeriesKey => `${name} ${JSON.stringify(context)}`
+import { count, keyOf, type Columns, type SeriesKey } from "../folder/stored.ts"
 
 const keys: ReadonlyArray<SeriesKey> = [
   keyOf("loss", {}),
@@ -76,7 +67,7 @@ const compareSeries = (key: SeriesKey, found: Columns, wanted: Columns): Finding
  * Exactly these: each once, in order, bit for bit (but for the bits inside a NaN).
  */
 export const compare = (found: ReadonlyMap<SeriesKey, Columns>, acknowledged: number): ReadonlyArray<Finding> => {
-  const total = [...found.values()].reduce((sum, { steps }) => sum + steps.length, 0)
+  const total = count(found)
   const wanted = points(total === acknowledged + 1 ? total : acknowledged)
   const none: Columns = { steps: [], values: [] }
   return [...new Set([...wanted.keys(), ...found.keys()])].flatMap((key) => {

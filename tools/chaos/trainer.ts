@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { StepError } from "../setup/steps.mjs"
-import { modulePath } from "./agent.ts"
+import { modulePath } from "../folder/agent.ts"
 import type { Moment } from "./moments.ts"
 
 export interface Trainer {

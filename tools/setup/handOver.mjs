@@ -52,7 +52,8 @@ await runMain(async () => {
     return undefined
   })
 
-  const child = spawn(chooseNode(), [tool, ...args], {
+  // Tools read the packages' sources: nothing is built before the first start.
+  const child = spawn(chooseNode(), ["--conditions=@tracelet/source", tool, ...args], {
     cwd: root,
     env: { ...process.env, PATH: [join(root, "node_modules", ".bin"), process.env["PATH"]].join(delimiter) },
     stdio: "inherit"

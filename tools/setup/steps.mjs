@@ -57,6 +57,14 @@ export const say = (line) => {
  */
 export const makeSteps = (plan) => {
   const isLive = process.stdout.isTTY
+  /** @param {string} name */
+  const labelOf = (name) => `[${plan.indexOf(name) + 1}/${plan.length}] ${name}`
+
+  /**
+   * Begins a step that shows its own output and ends with the command.
+   * @param {string} name
+   */
+  const heading = (name) => console.log(labelOf(name))
 
   /**
    * Runs the step of that name. The text it resolves with is shown behind its time.
@@ -64,7 +72,7 @@ export const makeSteps = (plan) => {
    * @param {(report: Report) => Promise<string | undefined>} run
    */
   const step = async (name, run) => {
-    const label = `[${plan.indexOf(name) + 1}/${plan.length}] ${name}`
+    const label = labelOf(name)
     const started = Date.now()
     let detail = ""
     let isAnnounced = false
@@ -94,7 +102,7 @@ export const makeSteps = (plan) => {
       throw error
     }
   }
-  return { step }
+  return { heading, step }
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The agent of the chaos folder: there when it is needed, killed when it is that one's turn, gone at the end. */
+/** The agent of a folder: there when it is needed, killed when it is that one's turn, gone at the end. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
