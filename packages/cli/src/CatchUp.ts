@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
+import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { LocalStore } from "@tracelet/backend-local/LocalStore"
 import type { BackendError } from "@tracelet/core/BackendError"
@@ -22,7 +23,7 @@ import * as Format from "./Format.ts"
 import * as Writers from "./Writers.ts"
 
 /** Longest time a command spends on the store before it shows what is there. */
-export const catchUpMax = Duration.seconds(10)
+const catchUpMax = Duration.seconds(10)
 
 /** How long another process that delivers a run is waited for. It may be the trainer's own, and busy. */
 const othersMax = Duration.seconds(1)
@@ -31,28 +32,43 @@ const othersPoll = Duration.millis(50)
 /** Runs caught up at once: the store takes one transaction after another, but looking at the locks of the living takes 150 ms each. */
 const concurrency = 8
 
+/** Id of the plugin whose data is what commands read. */
+export const storeId = LocalPlugin.manifest.id
+
 /** The name that a run's own record gives the store, or what it is called by default. */
-export const localName = (started: RunStarted): string =>
-  started.backends.find(({ plugin }) => plugin === "backend.local")?.name ?? "local"
+const localName = (started: RunStarted): string =>
+  started.backends.find(({ plugin }) => plugin === storeId)?.name ?? "local"
 
 type CatchUpError = StorageError | BackendError
 type Needs = Journal | LocalReader | LocalStore
 
 /** What is left when the command goes on. */
-export type Outcome = "current" | "late" | { readonly held: string }
+type Outcome = "current" | "late" | { readonly held: string }
+
+export interface CaughtUp {
+  /** For stderr; none where all went well. */
+  readonly notes: ReadonlyArray<string>
+  /** Ids of the runs that were over and in the store before. */
+  readonly current: ReadonlySet<string>
+  /** The store has more than it had. */
+  readonly changed: boolean
+}
 
 /**
- * Of `runs`, each that lags is brought up to date; answers with sentences for stderr, none where all went well. `rows` are the store's,
- * read before.
+ * Of `runs`, each that lags is brought up to date. `rows` are the store's, read before.
  */
 export const catchUp = (
   runs: ReadonlyArray<RunJournal>,
   rows: ReadonlyMap<string, RunRow>
-): Effect.Effect<{ readonly notes: ReadonlyArray<string>; readonly changed: boolean }, CatchUpError, Needs> =>
+): Effect.Effect<CaughtUp, CatchUpError, Needs> =>
   Effect.gen(function* () {
     const stale: Array<RunJournal> = []
-    for (const run of runs) if (!(yield* isCurrent(run.id, rows.get(run.id)))) stale.push(run)
-    if (stale.length === 0) return { notes: [], changed: false }
+    const current = new Set<string>()
+    for (const run of runs) {
+      if (yield* isCurrent(run.id, rows.get(run.id))) current.add(run.id)
+      else stale.push(run)
+    }
+    if (stale.length === 0) return { notes: [], current, changed: false }
     const target: Target = {
       backend: yield* LocalBackend.make,
       route: undefined,
@@ -78,7 +94,7 @@ export const catchUp = (
       Effect.timeoutOption(catchUpMax)
     )
     const late = `${Format.plural(left.size, "run")} ${left.size === 1 ? "is" : "are"} still on the way into the store; shown is what it has.`
-    return { notes: [...held, ...(left.size === 0 ? [] : [late])], changed: true }
+    return { notes: [...held, ...(left.size === 0 ? [] : [late])], current, changed: true }
   })
 
 /** True when the store has closed the run and no writer came since: nothing can be missing. */

@@ -41,8 +41,9 @@ export const render = (points: ChartPoints, options: ChartOptions): ReadonlyArra
   const order = byStep(points)
   const finite = order.map((i) => points.values[i] ?? NaN).filter(Number.isFinite)
   if (finite.length === 0) return [paint.dim(points.count === 0 ? "no points" : "no value is finite")]
-  const range = padded(Math.min(...finite), Math.max(...finite))
-  const ticks = niceTicks(range[0], range[1], Math.max(2, Math.round(height / 4)))
+  const [low, high] = [Math.min(...finite), Math.max(...finite)]
+  const range = padded(low, high)
+  const ticks = low === high ? [low] : niceTicks(low, high, Math.max(2, Math.round(height / 4)))
   const labels = ticks.map((tick) => tickText(tick, ticks))
   const labelWidth = Math.max(...labels.map((label) => label.length))
   const cells = Math.max(cellsMin, Math.min(cellsDefault, options.width - labelWidth - 2))

@@ -92,7 +92,7 @@ const fileSystem = Effect.gen(function* () {
   const found = yield* Effect.option(FileSystems.lookup(dir))
   const name = "file system"
   const onEach =
-    "each record of a Python run is one write (a call costs about 100 µs beside a busy thread instead of 1)"
+    "each record of a Python run is one write (a call costs about 100 microseconds beside a busy thread instead of 1)"
   if (found._tag === "None" || found.value === undefined) {
     return check(
       name,
@@ -104,7 +104,7 @@ const fileSystem = Effect.gen(function* () {
   const { type, mountPoint, kind } = found.value
   const where = `${type} at ${mountPoint}`
   if (mapped.has(type))
-    return check(name, "good", `${where}, local; Python runs write to mapped memory (about 1 µs a point)`)
+    return check(name, "good", `${where}, local; Python runs write to mapped memory (about a microsecond a point)`)
   if (kind === "local") {
     return check(
       name,

@@ -3,10 +3,12 @@
  * here wrong usage is one line on stderr and exit 2, as every failure is one line, or one object with `--json`.
  */
 import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
@@ -14,6 +16,8 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
+import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import { describe, type Description, type ExitCode, toLine, Unfinished } from "./Failure.ts"
@@ -29,6 +33,20 @@ import * as Runs from "./commands/Runs.ts"
 import * as Show from "./commands/Show.ts"
 import * as Status from "./commands/Status.ts"
 import * as Sync from "./commands/Sync.ts"
+
+/** The built-in one names every shell in every help. */
+const completions = GlobalFlag.Action({
+  flag: Flag.Literals("completions", ["bash", "zsh", "fish"]).pipe(
+    Flag.withMetavar("SHELL"),
+    Flag.withDescription("Print the completion script for a shell"),
+    Flag.optional
+  ),
+  run: (shell, { command }) =>
+    Option.match(shell, {
+      onNone: () => Effect.void,
+      onSome: (name) => Console.log(Completions.generate(command.name, name, Completions.fromCommand(command)))
+    })
+})
 
 export const root = Command.make("tracelet").pipe(
   Command.withDescription("Look at what machine-learning runs logged, and deliver it where it should go."),
@@ -46,7 +64,7 @@ export const root = Command.make("tracelet").pipe(
     Agent.command,
     Doctor.command
   ]),
-  Command.withGlobalFlags([Frame.Dir, Frame.AsJson])
+  Command.withGlobalFlags([Frame.Dir, Frame.AsJson, completions])
 )
 
 /** `effect/cli` asks for a platform; what is used of it here is nothing. */
@@ -69,7 +87,7 @@ const platform = Layer.mergeAll(
     ChildProcessSpawner.ChildProcessSpawner,
     ChildProcessSpawner.make(() => Effect.die("tracelet asks for no process this way"))
   ),
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] })
 )
 
 /** Help and version, by this session's streams. Of wrong usage the failure says all there is. */
@@ -79,7 +97,7 @@ const presenter = (session: Session["Service"]) => {
     present: (event) => {
       switch (event._tag) {
         case "Help":
-          return session.out(`${formatter.formatHelpDoc(event.helpDoc)}\n`)
+          return session.out(`${spaced(formatter.formatHelpDoc(event.helpDoc))}\n`)
         case "Version":
           return session.out(`${event.name} ${event.version}\n`)
         case "InvalidInvocation":
@@ -88,6 +106,11 @@ const presenter = (session: Session["Service"]) => {
     }
   })
 }
+
+/** The formatter forgets the empty line between subcommands and examples. */
+const spaced = (help: string): string =>
+  // oxlint-disable-next-line no-control-regex
+  help.replace(/([^\n])\n((?:\u001b\[\d+m)*EXAMPLES)/, "$1\n\n$2")
 
 /** Runs the command line and answers with the exit code. Never fails: what went wrong has been said. */
 export const run = (args: ReadonlyArray<string>): Effect.Effect<ExitCode, never, Session> =>

@@ -4,7 +4,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
@@ -41,17 +40,13 @@ export const current = (query?: string) =>
     const known = yield* Lookup.known
     const wanted = query === undefined ? undefined : yield* Lookup.find(query, known)
     const journals = [...known.journals.values()].filter(({ id }) => wanted === undefined || id === wanted)
-    const { notes, changed } = yield* CatchUp.catchUp(journals, known.rows)
+    const { notes, current: untouched, changed } = yield* CatchUp.catchUp(journals, known.rows)
     yield* Effect.forEach(notes, note, { discard: true })
     const { dir } = yield* Workspace.Place
     const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
     const ids = wanted === undefined ? new Set([...known.journals.keys(), ...rows.keys()]) : new Set([wanted])
-    // Who runs on its own asks nobody: an agent matters for what is not in the store yet.
-    const agent = journals.length === 0 ? ({ state: "none" } as const) : yield* Agents.find(dir)
-    return { known: { journals: known.journals, rows }, ids, agent }
+    return { known: { journals: known.journals, rows, current: untouched }, ids, agent: yield* Agents.find(dir) }
   })
-
-export type Current = Effect.Success<ReturnType<typeof current>>
 
 /** A line on stderr that is no failure. */
 export const note = (text: string): Effect.Effect<void, never, Session> =>
@@ -62,5 +57,3 @@ export const printLines = (lines: ReadonlyArray<string>): Effect.Effect<void, ne
 
 export const printJson = (value: unknown): Effect.Effect<void, never, Session> =>
   Effect.flatMap(Session, ({ out }) => out(`${Json.stringify(value, 2)}\n`))
-
-export type Needs = Workspace.Workspace | Session | Scope.Scope

@@ -16,6 +16,8 @@ import type { RunJournal } from "@tracelet/core/RunJournal"
 export interface Known {
   readonly journals: ReadonlyMap<string, RunJournal>
   readonly rows: ReadonlyMap<string, RunRow>
+  /** Ids of runs that are known to be over and wholly in the store; others may be. */
+  readonly current: ReadonlySet<string>
 }
 
 export const known: Effect.Effect<Known, StorageError | BackendError, Journal | LocalReader | Scope.Scope> = Effect.gen(
@@ -24,7 +26,7 @@ export const known: Effect.Effect<Known, StorageError | BackendError, Journal | 
     const reader = yield* LocalReader
     const journals = new Map<string, RunJournal>()
     for (const id of yield* journal.runs) journals.set(id, yield* journal.open(id))
-    return { journals, rows: new Map((yield* reader.runs()).map((row) => [row.id, row])) }
+    return { journals, rows: new Map((yield* reader.runs()).map((row) => [row.id, row])), current: new Set<string>() }
   }
 )
 

@@ -12,6 +12,7 @@ import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import type { Found } from "./Agents.ts"
 import * as CatchUp from "./CatchUp.ts"
+import * as Distribution from "./Distribution.ts"
 import * as Format from "./Format.ts"
 import type { Known } from "./Lookup.ts"
 import type * as Output from "./Output.ts"
@@ -42,12 +43,12 @@ export const reports = (
         .toSorted((a, b) => b.startedSeconds - a.startedSeconds || (a.id < b.id ? -1 : 1))
   )
 
-const reportOf = (id: string, { journals, rows }: Known, agent: Found) =>
+const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) =>
   Effect.gen(function* () {
     const row = rows.get(id)
     const run = journals.get(id)
     if (run === undefined) return row === undefined ? undefined : forgotten(row)
-    const isCurrent = yield* CatchUp.isCurrent(id, row)
+    const isCurrent = current.has(id) || (yield* CatchUp.isCurrent(id, row))
     const started = yield* run.started
     if (started === undefined) return row === undefined ? undefined : forgotten(row)
     const standing =
@@ -83,11 +84,21 @@ const backendsOf = (run: RunJournal, started: RunStarted, row: RunRow | undefine
   Effect.gen(function* () {
     const entries: Array<[string, Output.Backend]> = []
     for (const { name, plugin } of started.backends) {
-      const isStore = plugin === "backend.local"
-      entries.push([name, isStore ? ofStore(row, pendingInStore) : yield* Pipeline.standingFromCursor(run, name)])
+      entries.push([
+        name,
+        plugin === CatchUp.storeId
+          ? ofStore(row, pendingInStore)
+          : orMissing(plugin, yield* Pipeline.standingFromCursor(run, name))
+      ])
     }
     return Object.fromEntries(entries)
   })
+
+/** A cursor does not know whether its backend is to be had. */
+const orMissing = (plugin: string, standing: Output.Backend): Output.Backend =>
+  standing.state === "done" || Distribution.backends.some(({ id }) => id === plugin)
+    ? standing
+    : { ...standing, state: "missing", reason: `No plugin ${plugin} is installed here; what it should get is kept.` }
 
 const ofStore = (row: RunRow | undefined, pending: number): Output.Backend => ({
   delivered: row?.counts.delivered ?? 0,

@@ -141,9 +141,9 @@ const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArra
   const columns: ReadonlyArray<Table.Column> = [
     { title: "name", align: "left", shrinkTo: 12 },
     ...(isWithContext ? [{ title: "context", align: "left", shrinkTo: 12 } as const] : []),
-    { title: "points", align: "right" },
+    { title: "points", align: "right", drop: 1 },
     ...(isWithNan ? [{ title: "NaN", align: "right" } as const] : []),
-    { title: "last step", align: "right" },
+    { title: "last step", align: "right", drop: 2 },
     { title: "last", align: "decimal" },
     { title: "min", align: "decimal" },
     { title: "max", align: "decimal" }

@@ -11,6 +11,8 @@ export interface Column {
   readonly align: "left" | "right" | "decimal"
   /** May be cut down to this many columns where the terminal is narrow; never when left out. */
   readonly shrinkTo?: number
+  /** Left out where cutting is not enough: the column with the greatest number first. Never when left out here. */
+  readonly drop?: number
 }
 
 export interface Cell {
@@ -34,8 +36,9 @@ const gap = 2
 export const render = (
   columns: ReadonlyArray<Column>,
   rows: ReadonlyArray<ReadonlyArray<string | Cell>>,
-  { paint, width, indent = 0, ellipsis = "…", head = true }: TableOptions
+  options: TableOptions
 ): ReadonlyArray<string> => {
+  const { paint, width, indent = 0, ellipsis = "…", head = true } = options
   const cells = rows.map((row) => columns.map((_, i) => toCell(row[i])))
   const aligned = columns.map((column, i) => {
     const texts = cells.map((row) => row[i]?.text ?? "")
@@ -44,7 +47,17 @@ export const render = (
   const widths = columns.map(({ title }, i) =>
     Math.max(head ? Text.width(title) : 0, ...(aligned[i] ?? []).map(Text.width))
   )
-  shrink(columns, widths, width - indent - gap * (columns.length - 1))
+  const available = width - indent - gap * (columns.length - 1)
+  const dropped = toDrop(columns, widths, available)
+  if (dropped !== undefined) {
+    const rest = (_: unknown, i: number) => i !== dropped
+    return render(
+      columns.filter(rest),
+      cells.map((row) => row.filter(rest)),
+      options
+    )
+  }
+  shrink(columns, widths, available)
   const line = (texts: ReadonlyArray<Cell>) =>
     " ".repeat(indent) + joined(texts.map((cell, i) => pad(cell, columns[i], widths[i] ?? 0, ellipsis)))
   const body = cells.map((row, at) => line(row.map((cell, i) => ({ ...cell, text: aligned[i]?.[at] ?? "" }))))
@@ -68,6 +81,19 @@ const atPoint = (texts: ReadonlyArray<string>): ReadonlyArray<string> => {
   const behind = (text: string) => (text.includes(".") ? text.length - text.indexOf(".") : 0)
   const longest = Math.max(0, ...texts.map(behind))
   return texts.map((text) => text + " ".repeat(longest - behind(text)))
+}
+
+/** Index of the column to leave out, where the rest may then fit. */
+const toDrop = (
+  columns: ReadonlyArray<Column>,
+  widths: ReadonlyArray<number>,
+  available: number
+): number | undefined => {
+  const least = columns.reduce((sum, { shrinkTo }, i) => sum + Math.min(widths[i] ?? 0, shrinkTo ?? Infinity), 0)
+  if (least <= available) return undefined
+  const order = columns.map(({ drop }) => drop ?? 0)
+  const greatest = Math.max(...order)
+  return greatest === 0 ? undefined : order.indexOf(greatest)
 }
 
 const shrink = (columns: ReadonlyArray<Column>, widths: Array<number>, available: number): void => {

@@ -30,7 +30,9 @@ export const width = (text: string): number => {
 const columnsOf = (character: string): number => {
   if (zeroWidth.test(character)) return 0
   const code = character.codePointAt(0) ?? 0
-  return wide.test(character) || (code >= 0x1f300 && code <= 0x1faff) || (code >= 0x20000 && code <= 0x3fffd) ? 2 : 1
+  return wide.test(character) || /\p{Emoji_Presentation}/u.test(character) || (code >= 0x20000 && code <= 0x3fffd)
+    ? 2
+    : 1
 }
 
 /** At most `columns` wide; what is cut off is said by an ellipsis. */

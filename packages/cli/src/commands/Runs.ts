@@ -80,13 +80,13 @@ const print = (runs: ReadonlyArray<Report.Report>, total: number) =>
     }
     const now = (yield* Clock.currentTimeMillis) / 1000
     const columns: ReadonlyArray<Table.Column> = [
-      { title: "name", align: "left", shrinkTo: 12 },
-      { title: "project", align: "left", shrinkTo: 8 },
+      { title: "name", align: "left", shrinkTo: 8 },
+      { title: "project", align: "left", shrinkTo: 6, drop: 2 },
       { title: "status", align: "left" },
-      { title: "started", align: "left" },
-      { title: "took", align: "right" },
-      { title: "points", align: "right" },
-      { title: "backends", align: "left", shrinkTo: 16 },
+      { title: "started", align: "left", drop: 3 },
+      { title: "took", align: "right", drop: 4 },
+      { title: "points", align: "right", drop: 1 },
+      { title: "backends", align: "left", shrinkTo: 12 },
       { title: "id", align: "left" }
     ]
     const rows = runs.map((run) => [

@@ -18,8 +18,7 @@ export const command = Command.make("status", {}, () =>
   Frame.inWorkspace(
     Effect.gen(function* () {
       const { dir } = yield* Place
-      const { known, ids } = yield* Frame.current()
-      const found = yield* Agents.find(dir)
+      const { known, ids, agent: found } = yield* Frame.current()
       const reports = yield* Report.reports(ids, known, found)
       const status: Output.FolderStatus = {
         dir,

@@ -1,0 +1,126 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { describe } from "vitest"
+import { readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import * as Output from "../src/Output.ts"
+import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
+import { local, missing, training, write, writeEnded } from "./support/runs.ts"
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(Output.Runs)))
+
+const id = (start: string) => start.padEnd(32, "0")
+
+/** Five runs of every status but stale, the running one alive until the scope closes. */
+const folder = Effect.gen(function* () {
+  const dir = yield* temporaryFolder
+  yield* writeEnded(dir, { id: id("aa11"), startedAt: now - 90_000, tags: { demo: "", owner: "me" }, log: training })
+  yield* writeEnded(dir, { id: id("bb22"), name: "sweep-1", end: "failed", backends: [local, missing] })
+  yield* writeEnded(dir, { id: id("cc33"), name: "名前 ✨", project: "vision", end: undefined, startedAt: now - 1_800 })
+  yield* writeEnded(dir, { id: id("aa44"), name: "baseline", startedAt: now - 7_200, backends: [] })
+  yield* write(dir, {
+    id: id("dd55"),
+    name: "live",
+    end: undefined,
+    startedAt: now - 75,
+    log: (writer) => writer.point("loss", 1, undefined, undefined, now - 1)
+  })
+  return dir
+})
+
+describe("tracelet runs", () => {
+  it.live("prints a table, newest first, with what is on its way", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const { code, out, err } = yield* tracelet(dir, ["runs", "--dir", "."])
+        assert.strictEqual(err, "")
+        assert.strictEqual(code, 0)
+        yield* golden("runs", out)
+        const narrow = yield* tracelet(dir, ["runs", "--dir", "."], { columns: 80 })
+        assert.isTrue(narrow.out.split("\n").every((line) => line.length <= 80))
+        yield* golden("runs-80", narrow.out)
+      })
+    )
+  )
+
+  it.live("prints JSON of the shape that the contract gives", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const { out } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
+        yield* golden("runs-json", out)
+        const runs = yield* decode(out)
+        assert.deepStrictEqual(
+          runs.map(({ name, status, endedAt }) => [name, status, endedAt === null]),
+          [
+            ["live", "running", true],
+            ["名前 ✨", "killed", false],
+            ["sweep-1", "failed", false],
+            ["baseline", "finished", false],
+            ["baseline", "finished", false]
+          ]
+        )
+      })
+    )
+  )
+
+  it.live("chooses by project, status, tag and number", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const names = (...args: ReadonlyArray<string>) =>
+          Effect.map(tracelet(dir, ["runs", "--json", "--dir", ".", ...args]), ({ out }) =>
+            JSON.parse(out).map((run: { readonly id: string }) => run.id.slice(0, 4))
+          )
+        assert.deepStrictEqual(yield* names("--project", "vision"), ["cc33"])
+        assert.deepStrictEqual(yield* names("--status", "failed"), ["bb22"])
+        assert.deepStrictEqual(yield* names("--tag", "demo"), ["aa11"])
+        assert.deepStrictEqual(yield* names("--tag", "owner=me"), ["aa11"])
+        assert.deepStrictEqual(yield* names("--tag", "owner=you"), [])
+        assert.deepStrictEqual(yield* names("--limit", "2"), ["dd55", "cc33"])
+        const none = yield* tracelet(dir, ["runs", "--tag", "owner=you", "--dir", "."])
+        assert.include(none.out, "None of the 5 runs")
+      })
+    )
+  )
+
+  it.live("builds the store anew when it is gone, and sees what a late writer adds", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const points = Effect.map(
+          tracelet(dir, ["runs", "--json", "--dir", "."]),
+          ({ out }) => JSON.parse(out)[0].points
+        )
+        const run = {
+          id: id("aa11"),
+          log: (writer: { point: (name: string, value: number, step: number, context: {}, time: number) => void }) =>
+            writer.point("loss", 1, 0, {}, now)
+        }
+        yield* writeEnded(dir, run)
+        assert.strictEqual(yield* points, 1)
+        for (const name of ["store.db", "store.db-wal", "store.db-shm"]) rmSync(join(dir, name), { force: true })
+        assert.strictEqual(yield* points, 1)
+        yield* writeEnded(dir, run)
+        assert.strictEqual(yield* points, 2)
+        const cursor = JSON.parse(readFileSync(join(dir, "runs", run.id, "cursors", "local.json"), "utf8"))
+        assert.isTrue(cursor.closed)
+      })
+    )
+  )
+
+  it.live("brings a run into the store that names no store, and says nothing of one", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id: id("aa11"), backends: [missing], log: training })
+        const [run] = yield* decode((yield* tracelet(dir, ["runs", "--json", "--dir", "."])).out)
+        assert.strictEqual(run?.points, 4_800)
+        assert.deepStrictEqual(Object.keys(run?.backends ?? {}), ["nowhere"])
+        assert.deepInclude(run?.backends["nowhere"], { delivered: 0, pending: 4_801, deadLetter: 0, state: "missing" })
+      })
+    )
+  )
+})

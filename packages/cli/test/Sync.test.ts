@@ -1,0 +1,149 @@
+import { assert, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { describe } from "vitest"
+import type { RunView } from "@tracelet/bridge-python/AgentApi"
+import { RunId } from "@tracelet/core/Run"
+import { toDuration } from "../src/commands/Sync.ts"
+import * as Output from "../src/Output.ts"
+import * as fakeAgent from "./support/fakeAgent.ts"
+import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
+import { local, missing, training, write, writeEnded } from "./support/runs.ts"
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Output.Sync))
+
+const id = "aa11".padEnd(32, "0")
+
+describe("tracelet sync", () => {
+  it.live("delivers what is pending, then has nothing to do, and exits 0 both times", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        const first = yield* tracelet(dir, ["sync", "--json", "--dir", "."])
+        assert.strictEqual(first.code, 0)
+        const answer = yield* decode(first.out)
+        assert.isTrue(answer.drained)
+        assert.deepStrictEqual(answer.backends["local"], {
+          delivered: 4_801,
+          pending: 0,
+          deadLetter: 0,
+          runs: 0,
+          reasons: []
+        })
+        assert.deepStrictEqual(
+          answer.runs.map(({ id: run, status, drained }) => [run, status, drained]),
+          [[id, "finished", true]]
+        )
+        const second = yield* tracelet(dir, ["sync", "--json", "--dir", "."])
+        assert.strictEqual(second.code, 0)
+        assert.deepStrictEqual(yield* decode(second.out), { drained: true, backends: {}, runs: [] })
+        assert.deepStrictEqual((yield* tracelet(dir, ["sync", "--dir", "."])).out, "Nothing was to deliver.\n")
+      })
+    )
+  )
+
+  it.live("exits 3 and says why when a backend is not to be had, without waiting for the time-out", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, backends: [local, missing], log: training })
+        const [took, { code, out }] = yield* Effect.timed(tracelet(dir, ["sync", "baseline", "--dir", "."]))
+        assert.strictEqual(code, 3)
+        assert.isBelow(Duration.toMillis(took), 10_000)
+        yield* golden("sync-missing", out)
+        const json = yield* tracelet(dir, ["sync", "baseline", "--dir", ".", "--json"])
+        assert.strictEqual(json.code, 3)
+        yield* golden("sync-missing-json", json.out)
+      })
+    )
+  )
+
+  it.live("leaves a living run's end open, and has it drained", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* write(dir, { id, end: undefined, log: training })
+        const { code, out } = yield* tracelet(dir, ["sync", "--json", "--dir", "."])
+        assert.strictEqual(code, 0)
+        const [run] = (yield* decode(out)).runs
+        assert.strictEqual(run?.status, "running")
+        assert.strictEqual(run?.backends["local"]?.state, "idle")
+      })
+    )
+  )
+
+  it.live("asks a running agent first, and watches it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        let asked = 0
+        const view = (run: string): RunView => {
+          asked++
+          const delivered = Math.min(4_801, asked * 1_000)
+          const isDone = delivered === 4_801
+          return {
+            id: RunId.make(run),
+            status: "finished",
+            drained: isDone,
+            backends: {
+              local: { delivered, pending: 4_801 - delivered, deadLetter: 0, state: isDone ? "done" : "delivering" }
+            }
+          }
+        }
+        const agent = yield* fakeAgent.start(dir, view)
+        const { code, out, err } = yield* tracelet(dir, ["sync", "--dir", "."], { isErrTerminal: true })
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(agent.requests.slice(0, 3), ["GET /v1/status", "POST /v1/runs", `GET /v1/runs/${id}`])
+        assert.strictEqual(asked, 5)
+        assert.include(err, "local 2,000 delivered, 2,801 to go")
+        assert.isTrue(err.endsWith("\r\u001b[2K"))
+        assert.include(out, "All of 1 run is delivered.")
+      })
+    )
+  )
+
+  it.live("delivers itself what the agent does not", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        const agent = yield* fakeAgent.start(dir, () => undefined)
+        const { code } = yield* tracelet(dir, ["sync", "--dir", "."])
+        assert.strictEqual(code, 0)
+        assert.include(agent.requests, "POST /v1/runs")
+      })
+    )
+  )
+
+  it.live("ends at the time-out, and says what is left", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        const view = (run: string): RunView => ({
+          id: RunId.make(run),
+          status: "finished",
+          drained: false,
+          backends: { local: { delivered: 1, pending: 4_800, deadLetter: 0, state: "waiting", reason: "It is down." } }
+        })
+        yield* fakeAgent.start(dir, view)
+        const { code, out } = yield* tracelet(dir, ["sync", "--timeout", "500ms", "--json", "--dir", "."])
+        assert.strictEqual(code, 3)
+        const answer = yield* decode(out)
+        assert.isFalse(answer.drained)
+        assert.deepStrictEqual(answer.backends["local"]?.reasons, ["It is down."])
+      })
+    )
+  )
+})
+
+describe("a length of time", () => {
+  it("has a unit, or is in seconds", () => {
+    const millis = ["60s", "5m", "1.5h", "500ms", "90", "2 m"].map((text) => Duration.toMillis(toDuration(text)))
+    assert.deepStrictEqual(millis, [60_000, 300_000, 5_400_000, 500, 90_000, 120_000])
+    for (const text of ["", "soon", "-1s", "1d", "1e3"]) assert.throws(() => toDuration(text))
+  })
+})

@@ -1,0 +1,79 @@
+/**
+ * Runs to look at, written by the same journal writer that an app uses, with fixed ids and times.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Journal from "@tracelet/core/Journal"
+import { RunId, type EndStatus } from "@tracelet/core/Run"
+import type { BackendReference } from "@tracelet/core/RunEvent"
+import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
+import { now } from "./harness.ts"
+
+export const local: BackendReference = { name: "local", plugin: "backend.local", version: "0.1.0", config: {} }
+
+/** A backend that nobody has. */
+export const missing: BackendReference = { name: "nowhere", plugin: "backend.nowhere", version: "1", config: {} }
+
+export interface RunOptions {
+  readonly id: string
+  readonly name?: string
+  readonly project?: string
+  readonly tags?: { readonly [key: string]: string }
+  readonly backends?: ReadonlyArray<BackendReference>
+  /** Seconds since the Unix epoch; default: an hour before the clock of the tests. */
+  readonly startedAt?: number
+  /** How it ends, ten minutes later; `undefined` writes no end record. */
+  readonly end?: EndStatus | undefined
+  readonly log?: (writer: Journal.JournalWriter, startedAt: number) => void
+}
+
+/** Writes a run into `dir`; its writer is alive until the scope closes. */
+export const write = (dir: string, options: RunOptions): Effect.Effect<void, Journal.JournalError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const journal = yield* Journal.Journal
+    const id = RunId.make(options.id)
+    const startedAt = options.startedAt ?? now - 3_600
+    const writer = yield* journal.write({ run: id, role: "primary" })
+    writer.event({
+      _tag: "RunStarted",
+      time: startedAt,
+      run: {
+        id,
+        project: options.project ?? "digits",
+        name: options.name ?? "baseline",
+        tags: options.tags ?? {}
+      },
+      backends: options.backends ?? [local],
+      client: { language: "typescript", version: "24", tracelet: "0.1.0" }
+    })
+    options.log?.(writer, startedAt)
+    if (!("end" in options) || options.end !== undefined) {
+      writer.event({ _tag: "RunFinished", time: startedAt + 600, status: options.end ?? "finished" })
+    }
+    yield* writer.commit
+  }).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
+
+/** The same for a run whose writer is over. */
+export const writeEnded = (dir: string, options: RunOptions): Effect.Effect<void, Journal.JournalError> =>
+  Effect.scoped(write(dir, options))
+
+/** A training as one would wish: a falling loss with noise and one spike, an accuracy that is NaN for a while, a schedule. */
+export const training = (writer: Journal.JournalWriter, startedAt: number): void => {
+  writer.event({
+    _tag: "Params",
+    time: startedAt,
+    params: { lr: 0.001, layers: [64, 32], optimizer: { name: "adam", eps: 1e-8 }, note: "line\nbreak \u001b[31m" }
+  })
+  const steps = 4_000
+  for (let step = 0; step < steps; step++) {
+    const time = startedAt + (step * 600) / steps
+    const noise = ((step * 7_919) % 1_000) / 5_000
+    const spike = step === 2_800 ? 1.5 : 0
+    writer.point("train/loss", 2 * Math.exp(-step / 800) + noise + spike, step, undefined, time)
+    if (step % 10 > 0) continue
+    const isBroken = step > 1_600 && step < 1_800
+    writer.point("val/acc", isBroken ? NaN : 1 - Math.exp(-step / 1_000), step, { subset: "val" }, time)
+    writer.point("lr", 0.001 * Math.cos(step / 2_600), step, undefined, time)
+  }
+}
