@@ -1,12 +1,11 @@
 /** `npm run chaos -- [--count N] [--seed S]`: kills trainers at random moments; exit code 1 when anything is amiss. */
-import { existsSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { writeBundles } from "./bundle.ts"
 import { play, type Round } from "./chaos/chaos.ts"
-import { findPython } from "./setup/findPython.mjs"
-import { pythonPath } from "./setup/python.ts"
-import { StepError, runMain, showDuration } from "./setup/steps.mjs"
+import * as names from "./setup/commands.mjs"
+import { makeVenv, pythonPath } from "./setup/python.ts"
+import { StepError, makeSteps, runMain, showDuration } from "./setup/steps.mjs"
 
 const usage = "usage: npm run chaos -- [--count N] [--seed S]"
 
@@ -38,12 +37,14 @@ await runMain(async () => {
   const given = options()
   const count = whole("count", given.count ?? "50")
   const seed = whole("seed", given.seed ?? String(Math.floor(Math.random() * 1e6)))
-  const started = Date.now()
-  await writeBundles(() => {})
+  const { heading, step } = makeSteps(names.commands["chaos"] ?? [])
+  await step(names.python, makeVenv)
+  await step(names.bundle, writeBundles)
+  heading(names.chaos)
   console.log(`${count} trainers are killed, seed ${seed}`)
-  const python = existsSync(pythonPath) ? pythonPath : findPython().executable
+  const started = Date.now()
   const onRound = (round: Round) => console.log(describe(round))
-  const { folder, rounds } = await Effect.runPromise(play({ count, seed, python, onRound }))
+  const { folder, rounds } = await Effect.runPromise(play({ count, seed, python: pythonPath, onRound }))
 
   const sum = (of: (round: Round) => number) =>
     rounds.reduce((total, round) => total + of(round), 0).toLocaleString("en")

@@ -10,10 +10,13 @@ export const torch = "PyTorch and Lightning"
 export const bundle = "bundle (agent and CLI)"
 /** @public */
 export const demo = "demo"
+/** @public */
+export const chaos = "chaos"
 export const checksAndTests = "checks and tests"
 
 /** @type {Readonly<Record<string, ReadonlyArray<string>>>} */
 export const commands = {
+  chaos: [packages, python, bundle, chaos],
   demo: [packages, python, bundle, demo],
   "demo-torch": [packages, python, torch, bundle, demo],
   setup: [packages, pythonTools, bundle],
