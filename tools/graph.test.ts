@@ -34,4 +34,10 @@ describe("runGraph", () => {
     expect(Object.fromEntries(outcomes)).toEqual({ a: "skipped" })
     expect(shown).toEqual(["  - a … skipped: no such thing here"])
   })
+
+  it("does not wait for a long step after a failure", async () => {
+    const long: Step = { name: "long", command: "sleep 60; true" }
+    const outcomes = await runGraph([long, bad("a")], "stop")
+    expect(Object.fromEntries(outcomes)).toEqual({ a: "failed", long: "not run" })
+  })
 })

@@ -25,8 +25,7 @@ const parallel = 2
 const stepLimitMs = 15 * 60_000
 
 /**
- * Steps start in the order of the list as soon as those they follow are through. After a failure, `stop` starts no other
- * step; `go on` runs all, those that follow the failed one too: a whole picture is worth a second error from one cause.
+ * Steps start in the order of the list as soon as those they follow are through. After a failure, `stop` ends the others; `go on` runs all, those that follow the failed one too: a whole picture is worth a second error from one cause.
  */
 export const runGraph = async (
   steps: ReadonlyArray<Step>,
@@ -40,16 +39,19 @@ export const runGraph = async (
     const started = Date.now()
     const took = () => showDuration(Date.now() - started)
     try {
-      await run(step.command, [], { cwd: root, shell: true, limitMs: stepLimitMs })
+      await run(step.command, [], { cwd: root, shell: true, limitMs: stepLimitMs, signal: stop.signal })
       outcomes.set(step.name, "passed")
       say(`  ✓ ${step.name} … ${took()}`)
     } catch (error) {
       if (!(error instanceof StepError)) throw error
+      // Ended by the failure of another, which has been shown.
+      if (stop.signal.aborted) return
       outcomes.set(step.name, "failed")
       if (onFailure === "stop") stop.abort()
       say(`\n  ✗ ${step.name} … ${took()}\n${error.output}\n  To run it again: ${again(step.command)}\n`)
+    } finally {
+      running.delete(step.name)
     }
-    running.delete(step.name)
   }
 
   for (const { name, skip } of steps) {

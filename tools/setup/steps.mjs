@@ -106,12 +106,13 @@ export const makeSteps = (plan) => {
 }
 
 /**
- * Ends a child's process group after a time, or when this process ends; returns what calls that off.
+ * Ends a child's process group after a time, at a signal, or when this process ends; returns what calls that off.
  * @param {import("node:child_process").ChildProcess} child
  * @param {number} limitMs
+ * @param {AbortSignal | undefined} abort
  * @param {() => void} onLimit
  */
-const endWithUs = (child, limitMs, onLimit) => {
+const endWithUs = (child, limitMs, abort, onLimit) => {
   const end = () => {
     if (child.pid === undefined) return
     try {
@@ -130,8 +131,10 @@ const endWithUs = (child, limitMs, onLimit) => {
     end()
   }, limitMs)
   process.on("SIGINT", pass).on("SIGTERM", pass)
+  abort?.addEventListener("abort", end)
   return () => {
     clearTimeout(timer)
+    abort?.removeEventListener("abort", end)
     process.off("SIGINT", pass).off("SIGTERM", pass)
   }
 }
@@ -139,10 +142,10 @@ const endWithUs = (child, limitMs, onLimit) => {
 /**
  * Runs a program without standard input and resolves with what it wrote to standard output. Each line it writes,
  * wherever to, is reported. Fails with a `StepError` that holds the tail of its output. With `limitMs` the program and
- * whatever it started are ended after that time, and also when this process is.
+ * whatever it started are ended after that time, when this process is, and when `signal` says so.
  * @param {string} program
  * @param {ReadonlyArray<string>} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, report?: Report, again?: string, shell?: boolean, limitMs?: number }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, report?: Report, again?: string, shell?: boolean, limitMs?: number, signal?: AbortSignal }} [options]
  * @returns {Promise<string>}
  */
 export const run = (program, args, options = {}) =>
@@ -157,7 +160,10 @@ export const run = (program, args, options = {}) =>
       stdio: ["ignore", "pipe", "pipe"]
     })
     let isLate = false
-    const release = options.limitMs === undefined ? () => {} : endWithUs(child, options.limitMs, () => (isLate = true))
+    const release =
+      options.limitMs === undefined
+        ? () => {}
+        : endWithUs(child, options.limitMs, options.signal, () => (isLate = true))
     let stdout = ""
     /** @type {Array<string>} */
     const head = []
