@@ -20,6 +20,7 @@ import * as AgentApi from "./AgentApi.ts"
 import { AgentError } from "./AgentApi.ts"
 import * as AgentLog from "./AgentLog.ts"
 import * as AgentServer from "./AgentServer.ts"
+import { collectGarbage } from "./Memory.ts"
 import { RunKeeper, type TargetsOf } from "./RunKeeper.ts"
 import { Secrets } from "./Secrets.ts"
 
@@ -31,6 +32,9 @@ export const idleDefault = Duration.seconds(30)
 /** How often it looks after its runs, and how much longer that takes with each of them: at most a hundredth of a core. */
 const tendEveryMs = 250
 const tendMsPerRun = 4
+
+/** How long after the last work memory is given back: what backends keep open for the next run is closed by then. */
+const collectAfterMs = 8_000
 
 /** Runs that are taken at once: another process's lock is waited for for a moment. */
 const takesMax = 8
@@ -128,9 +132,15 @@ const watch = (keeper: RunKeeper, folder: string, idle: Duration.Duration): Effe
   Effect.gen(function* () {
     const { address } = AgentAddress.files(folder)
     let busyAt = yield* Clock.currentTimeMillis
+    let workedAt: number | undefined
     for (;;) {
       yield* keeper.tend
       const now = yield* Clock.currentTimeMillis
+      if (keeper.isWorking) workedAt = now
+      if (workedAt !== undefined && now - workedAt >= collectAfterMs) {
+        workedAt = undefined
+        yield* collectGarbage
+      }
       if (keeper.isBusy) busyAt = now
       // Without its address nobody finds it, and with its lock nobody else can be found in its place.
       if (!existsSync(address)) return "gone"

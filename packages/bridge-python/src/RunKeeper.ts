@@ -77,7 +77,11 @@ export class RunKeeper {
 
   /** Writers live (as `tend` last found it), or something that can be delivered is not. */
   get isBusy(): boolean {
-    if (this.isAlive || !this.finder.hasLooked) return true
+    return this.isAlive || !this.finder.hasLooked || this.isWorking
+  }
+
+  /** Something that can be delivered is not. */
+  get isWorking(): boolean {
     return [...this.held.values()].some(({ delivery }) => !delivery.isSettled())
   }
 

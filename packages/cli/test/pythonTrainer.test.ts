@@ -1,0 +1,73 @@
+/**
+ * The whole way, as a user takes it: the Python module records and starts the bundled agent by itself, and what was logged is in the store.
+ */
+import { assert, it } from "@effect/vitest"
+import * as AgentClient from "@tracelet/bridge-python/AgentClient"
+import * as LocalReader from "@tracelet/backend-local/LocalReader"
+import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { beforeAll, describe } from "vitest"
+import { start, stored, temporary, until } from "./agentProcess.ts"
+
+const root = join(import.meta.dirname, "..", "..", "..")
+const module = join(root, "packages", "bridge-python", "python", "src")
+const environmentPython = join(root, ".venv", "bin", "python")
+const python = existsSync(environmentPython) ? environmentPython : "python3"
+
+const points = 10_000
+
+/** Logs, says so, and ends as its argument says. */
+const trainer = `
+import os, signal, sys
+import tracelet
+run = tracelet.start_logging(exp_name="acceptance", project="tests", backend="local")
+for step in range(${points}):
+    run.log({"loss": step / 8}, step=step)
+if sys.argv[1] == "SIGKILL":
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "raise":
+    raise RuntimeError("out of luck")
+tracelet.stop_logging()
+`
+
+const runsOf = (dir: string) =>
+  Effect.flatMap(LocalReader.LocalReader, (reader) => reader.runs()).pipe(
+    Effect.provide(LocalReader.layer({ file: join(dir, "store.db") })),
+    Effect.orElseSucceed(() => [])
+  )
+
+describe("a Python trainer", { timeout: 60_000 }, () => {
+  beforeAll(() => void execFileSync(process.execPath, [join(root, "tools", "bundle.ts")], { cwd: root }), 60_000)
+
+  for (const [how, status] of [
+    ["stop", "finished"],
+    ["raise", "failed"],
+    ["SIGKILL", "killed"]
+  ] as const) {
+    it.live(`that ends by ${how} has all it logged in the store, as ${status}, without anybody starting anything`, () =>
+      Effect.gen(function* () {
+        const { home, dir, environment } = yield* temporary
+        // Whatever agent the module starts is ended with the test.
+        yield* Effect.addFinalizer(() => Effect.ignore(Effect.flatMap(AgentClient.find(dir), (client) => client.stop)))
+        const env = { ...environment, PYTHONPATH: module, TRACELET_DIR: dir, PYTHONDONTWRITEBYTECODE: "1" }
+        const child = yield* start(python, ["-c", trainer, how], { cwd: home, env })
+        const code = yield* child.ended
+        assert.strictEqual(code, how === "stop" ? 0 : how === "raise" ? 1 : "SIGKILL", child.output())
+        yield* until(Effect.map(runsOf(dir), (runs) => runs.some(({ closed }) => closed)))
+        const [run] = yield* runsOf(dir)
+        assert.deepInclude(run, { name: "acceptance", project: "tests", status, points })
+        const { points: columns } = yield* stored(dir, run?.id ?? "")
+        assert.deepStrictEqual(
+          [...(columns?.steps ?? [])],
+          Array.from({ length: points }, (_, step) => step)
+        )
+        assert.deepStrictEqual(
+          [...(columns?.values ?? [])],
+          Array.from({ length: points }, (_, step) => step / 8)
+        )
+      }).pipe(Effect.scoped)
+    )
+  }
+})
