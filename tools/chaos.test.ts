@@ -19,7 +19,7 @@ describe("trainers that are killed", () => {
     async () => {
       expect(existsSync(bundledAgent), "the agent is not bundled: npm run build").toBe(true)
       const python = findPython().executable
-      const report = await Effect.runPromise(play({ count: rounds, seed, python, onRound: () => {} }))
+      const report = await Effect.runPromise(play({ count: rounds, seed, python, keep: false, onRound: () => {} }))
       const found = report.rounds.filter(({ findings }) => findings.length > 0)
       expect(found, `kept in ${report.folder}`).toEqual([])
       expect(report.rounds).toHaveLength(rounds)

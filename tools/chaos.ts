@@ -1,4 +1,4 @@
-/** `npm run chaos -- [--count N] [--seed S]`: kills trainers at random moments; exit code 1 when anything is amiss. */
+/** `npm run chaos -- [--count N] [--seed S] [--keep]`: kills trainers at random moments; exit code 1 when anything is amiss. */
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { writeBundles } from "./bundle.ts"
@@ -7,7 +7,7 @@ import * as names from "./setup/commands.mjs"
 import { makeVenv, pythonPath } from "./setup/python.ts"
 import { StepError, makeSteps, runMain, showDuration } from "./setup/steps.mjs"
 
-const usage = "usage: npm run chaos -- [--count N] [--seed S]"
+const usage = "usage: npm run chaos -- [--count N] [--seed S] [--keep]"
 
 const whole = (name: string, text: string) => {
   if (!/^\d{1,9}$/.test(text))
@@ -17,7 +17,8 @@ const whole = (name: string, text: string) => {
 
 const options = () => {
   try {
-    return parseArgs({ options: { count: { type: "string" }, seed: { type: "string" } } }).values
+    return parseArgs({ options: { count: { type: "string" }, seed: { type: "string" }, keep: { type: "boolean" } } })
+      .values
   } catch (error) {
     throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
   }
@@ -26,9 +27,10 @@ const options = () => {
 const describe = ({ acknowledged, findings, moment, number, status, stored }: Round) => {
   const when = `${moment.ms.toFixed(0).padStart(3)} ms after its ${moment.after === "start" ? "start      " : "first point"}`
   const points = `${acknowledged.toLocaleString("en").padStart(8)} acknowledged, ${stored.toLocaleString("en").padStart(8)} in the store`
+  const writer = moment.writer === "write" ? ", a write a point" : ""
   const agent = moment.agentMs === undefined ? "" : `, the agent killed ${moment.agentMs.toFixed(0)} ms later`
   return [
-    `${String(number).padStart(4)}  ${when}: ${points}, ${status ?? "no run yet"}${agent}`,
+    `${String(number).padStart(4)}  ${when}: ${points}, ${status ?? "no run yet"}${writer}${agent}`,
     ...findings.map(({ _tag, detail }) => `      ${_tag.toUpperCase()}: ${detail}`)
   ].join("\n")
 }
@@ -37,6 +39,7 @@ await runMain(async () => {
   const given = options()
   const count = whole("count", given.count ?? "50")
   const seed = whole("seed", given.seed ?? String(Math.floor(Math.random() * 1e6)))
+  const keep = given.keep ?? false
   const { heading, step } = makeSteps(names.commands["chaos"] ?? [])
   await step(names.python, makeVenv)
   await step(names.bundle, writeBundles)
@@ -44,7 +47,7 @@ await runMain(async () => {
   console.log(`${count} trainers are killed, seed ${seed}`)
   const started = Date.now()
   const onRound = (round: Round) => console.log(describe(round))
-  const { folder, rounds } = await Effect.runPromise(play({ count, seed, python: pythonPath, onRound }))
+  const { folder, rounds } = await Effect.runPromise(play({ count, seed, python: pythonPath, keep, onRound }))
 
   const sum = (of: (round: Round) => number) =>
     rounds.reduce((total, round) => total + of(round), 0).toLocaleString("en")
@@ -60,5 +63,6 @@ await runMain(async () => {
       : `found: ${[...counts].map(([tag, of]) => `${of.length} ${tag}`).join(", ")}; all of it is kept in ${folder}\n` +
           `the same moments again: npm run chaos -- --count ${count} --seed ${seed}`
   )
+  if (keep) console.log(`the runs: TRACELET_DIR=${folder} npx tracelet runs`)
   if (findings.length > 0) process.exitCode = 1
 })

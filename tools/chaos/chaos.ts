@@ -19,6 +19,8 @@ export interface Options {
   readonly count: number
   readonly seed: number
   readonly python: string
+  /** Whether the folder stays when nothing was found, too. */
+  readonly keep: boolean
   /** Called after each round. */
   readonly onRound: (round: Round) => void
 }
@@ -36,7 +38,7 @@ export interface Round {
 
 export interface Report {
   readonly rounds: ReadonlyArray<Round>
-  /** Kept when something was found. */
+  /** Gone, unless something was found or it was to be kept. */
   readonly folder: string
 }
 
@@ -115,7 +117,8 @@ export const play = (options: Options): Effect.Effect<Report, unknown> =>
       Effect.provide(Stored.layer(folder)),
       Effect.tap((rounds) =>
         Effect.sync(() => {
-          if (rounds.every(({ findings }) => findings.length === 0)) rmSync(workFolder, { recursive: true })
+          if (!options.keep && rounds.every(({ findings }) => findings.length === 0))
+            rmSync(workFolder, { recursive: true })
         })
       ),
       Effect.map((rounds) => ({ rounds, folder }))

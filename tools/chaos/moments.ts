@@ -6,6 +6,8 @@ export interface Moment {
   readonly ms: number
   /** How long after the trainer the agent is killed too; `undefined`: it is not. */
   readonly agentMs: number | undefined
+  /** How the trainer writes: to mapped memory as on ext4, or a `write` a record as on file systems it does not trust. */
+  readonly writer: "mmap" | "write"
 }
 
 /** A trainer needs about this long to its first point on an idle machine; three rounds in ten end within it. */
@@ -15,6 +17,7 @@ const pointMsMax = 250
 /** Once in so many rounds the agent dies too, in the middle of what it writes. */
 const agentEvery = 8
 const agentMsMax = 60
+const writeShare = 0.2
 
 /** Mulberry32. */
 const makeRandom = (seed: number) => {
@@ -34,6 +37,7 @@ export const moments = (count: number, seed: number): ReadonlyArray<Moment> => {
     const ms = random() * (after === "start" ? startMsMax : pointMsMax)
     const killsAgent = random() < 1 / agentEvery
     const agentMs = random() * agentMsMax
-    return { after, ms, agentMs: killsAgent ? agentMs : undefined }
+    const writer = random() < writeShare ? "write" : "mmap"
+    return { after, ms, agentMs: killsAgent ? agentMs : undefined, writer }
   })
 }

@@ -38,20 +38,21 @@ const readCounter = (file: string): Omit<Death, "hang"> => {
 }
 
 /** Settings of whoever starts this are none of the trainer's. */
-const environment = (folder: string) => ({
+const environment = (folder: string, writer: Moment["writer"]) => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TRACELET_"))),
   TRACELET_DIR: folder,
+  TRACELET_WRITER: writer,
   PYTHONPATH: modulePath
 })
 
 /** Starts a trainer and kills it at its moment. Dies when the trainer ends by itself: it never should. */
-export const runAndKill = (trainer: Trainer, round: number, { after, ms }: Moment): Effect.Effect<Death> =>
+export const runAndKill = (trainer: Trainer, round: number, { after, ms, writer }: Moment): Effect.Effect<Death> =>
   Effect.gen(function* () {
     const counter = join(trainer.workFolder, `counter-${round}`)
     writeFileSync(counter, Buffer.alloc(counterBytes))
     const child = spawn(trainer.python, [join(import.meta.dirname, "trainer.py"), counter, String(round)], {
       cwd: trainer.workFolder,
-      env: environment(trainer.folder),
+      env: environment(trainer.folder, writer),
       stdio: ["ignore", "ignore", "pipe"]
     })
     let said = ""
