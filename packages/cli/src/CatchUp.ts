@@ -13,6 +13,7 @@ import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { LocalStore } from "@tracelet/backend-local/LocalStore"
 import type { BackendError } from "@tracelet/core/BackendError"
+import { noCounts, type Counts } from "@tracelet/core/Cursor"
 import type { Target } from "@tracelet/core/Delivery"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
@@ -55,11 +56,13 @@ export interface CaughtUp {
 }
 
 /**
- * Of `runs`, each that lags is brought up to date. `rows` are the store's, read before.
+ * Of `runs`, each that lags is brought up to date. `rows` are the store's, read before;
+ * `elsewhere` are ids of runs that an agent delivers.
  */
 export const catchUp = (
   runs: ReadonlyArray<RunJournal>,
-  rows: ReadonlyMap<string, RunRow>
+  rows: ReadonlyMap<string, RunRow>,
+  elsewhere: ReadonlySet<string>
 ): Effect.Effect<CaughtUp, CatchUpError, Needs> =>
   Effect.gen(function* () {
     const stale: Array<RunJournal> = []
@@ -80,7 +83,7 @@ export const catchUp = (
     yield* Effect.forEach(
       stale,
       (run) =>
-        Effect.map(Effect.scoped(one(run, target)), (outcome) => {
+        Effect.map(Effect.scoped(elsewhere.has(run.id) ? waitForOther(run) : one(run, target)), (outcome) => {
           if (outcome !== "late") left.delete(run.id)
           if (typeof outcome === "object") held.add(outcome.held)
         }),
@@ -124,17 +127,19 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
     return reason?.state === "held" ? { held: reason.reason ?? `The store does not take run ${run.id}.` } : "current"
   })
 
-/** Until whoever delivers the run has brought the store to where the journals are now. */
+/** Until whoever delivers the run has brought the store to where the journals are now; a living writer is never caught up with for good. */
 const waitForOther = (run: RunJournal): Effect.Effect<Outcome, CatchUpError, LocalReader> =>
   Effect.gen(function* () {
     const reader = yield* LocalReader
-    const isDone = Effect.gen(function* () {
-      const confirmed = yield* reader.confirmed(run.id)
-      return (yield* run.countFrom(confirmed?.marks ?? new Map())).events === 0
-    })
-    const done = yield* isDone.pipe(
+    const confirmed = yield* reader.confirmed(run.id)
+    const { events } = yield* run.countFrom(confirmed?.marks ?? new Map())
+    const wanted = before(confirmed?.counts) + events
+    const done = yield* Effect.map(reader.confirmed(run.id), (now) => before(now?.counts) >= wanted).pipe(
       Effect.repeat({ until: (answer) => answer, schedule: Schedule.spaced(othersPoll) }),
       Effect.timeoutOption(othersMax)
     )
     return done._tag === "Some" ? "current" : "late"
   })
+
+/** Events that lie before the marks of who has these counts (journal.md J7.8). */
+export const before = (counts: Counts = noCounts): number => counts.delivered + counts.rejected + counts.filtered

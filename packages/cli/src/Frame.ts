@@ -30,9 +30,15 @@ export const AsJson = GlobalFlag.Setting("json")({
   )
 })
 
-/** Gives a command its folder, and closes what it opened when it ends. */
-export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Dir, (dir) => command.pipe(Effect.scoped, Effect.provide(Workspace.layer(Option.getOrUndefined(dir)))))
+/** Gives a command its folder, and closes what it opened when it ends. `folder` stands for `--dir` where that is not given. */
+export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>, folder?: string) =>
+  Effect.flatMap(
+    Effect.map(
+      Dir,
+      Option.orElse(() => Option.fromUndefinedOr(folder))
+    ),
+    (dir) => command.pipe(Effect.scoped, Effect.provide(Workspace.layer(Option.getOrUndefined(dir))))
+  )
 
 /** The runs of the folder with the store up to date: of all of them, or of the one that is meant by `query`. */
 export const current = (query?: string) =>
@@ -40,12 +46,13 @@ export const current = (query?: string) =>
     const known = yield* Lookup.known
     const wanted = query === undefined ? undefined : yield* Lookup.find(query, known)
     const journals = [...known.journals.values()].filter(({ id }) => wanted === undefined || id === wanted)
-    const { notes, current: untouched, changed } = yield* CatchUp.catchUp(journals, known.rows)
+    const agent = yield* Agents.find((yield* Workspace.Place).dir)
+    const elsewhere = new Set<string>(agent.state === "running" ? agent.agent.status.runs.map(({ id }) => id) : [])
+    const { notes, current: untouched, changed } = yield* CatchUp.catchUp(journals, known.rows, elsewhere)
     yield* Effect.forEach(notes, note, { discard: true })
-    const { dir } = yield* Workspace.Place
     const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
     const ids = wanted === undefined ? new Set([...known.journals.keys(), ...rows.keys()]) : new Set([wanted])
-    return { known: { journals: known.journals, rows, current: untouched }, ids, agent: yield* Agents.find(dir) }
+    return { known: { journals: known.journals, rows, current: untouched }, ids, agent }
   })
 
 /** A line on stderr that is no failure. */

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { BackendError } from "@tracelet/core/BackendError"
-import { noCounts, type Counts } from "@tracelet/core/Cursor"
+import { noCounts } from "@tracelet/core/Cursor"
 import type { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
@@ -58,7 +58,7 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
         : yield* run.standing(yield* Writers.now(run))
     const behind = isCurrent ? nothing : yield* behindStore(run)
     const view = agent.state === "running" ? agent.agent.status.runs.find((one) => one.id === id) : undefined
-    const backends = view?.backends ?? (yield* backendsOf(run, started, row, behind.events))
+    const backends = yield* backendsOf(run, started, row, behind.events, view?.backends)
     return toReport({
       id,
       project: started.run.project,
@@ -81,20 +81,26 @@ const behindStore = (run: RunJournal) =>
     return yield* run.countFrom(confirmed?.marks ?? new Map())
   })
 
-const backendsOf = (run: RunJournal, started: RunStarted, row: RunRow | undefined, pendingInStore: number) =>
+const backendsOf = (
+  run: RunJournal,
+  started: RunStarted,
+  row: RunRow | undefined,
+  pendingInStore: number,
+  seen: Output.Backends | undefined
+) =>
   Effect.gen(function* () {
-    const total = (row === undefined ? 0 : before(row.counts)) + pendingInStore
+    const total = CatchUp.before(row?.counts) + pendingInStore
     const entries: Array<[string, Output.Backend]> = []
     for (const { name, plugin } of started.backends) {
+      const lane = seen?.[name]
       const standing =
-        plugin === CatchUp.storeId ? ofStore(row, pendingInStore) : orMissing(plugin, yield* ofCursor(run, name, total))
+        plugin === CatchUp.storeId
+          ? asSeen(ofStore(row, pendingInStore), lane)
+          : (lane ?? orMissing(plugin, yield* ofCursor(run, name, total)))
       entries.push([name, standing])
     }
     return Object.fromEntries(entries)
   })
-
-/** Events that lie before the marks of who has these counts. */
-const before = ({ delivered, rejected, filtered }: Counts): number => delivered + rejected + filtered
 
 /**
  * What a cursor file says. Its backlog is what is left of all events, since the store has counted those: to count the journal for each
@@ -104,10 +110,14 @@ const ofCursor = (run: RunJournal, name: string, total: number): Effect.Effect<O
   Effect.flatMap(run.cursor(name), (cursor) => {
     if (cursor === "damaged") return Pipeline.standingFromCursor(run, name)
     const counts = cursor?.counts ?? noCounts
-    const pending = Math.max(0, total - before(counts))
+    const pending = Math.max(0, total - CatchUp.before(counts))
     const state = cursor?.closed === true && pending === 0 ? "done" : "idle"
     return Effect.succeed({ delivered: counts.delivered, pending, deadLetter: counts.rejected, state } as const)
   })
+
+/** The store's own counts are newer than what an agent says of it; what stands in the way only the agent knows. */
+const asSeen = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend =>
+  lane?.reason === undefined ? standing : { ...standing, state: lane.state, reason: lane.reason }
 
 /** A cursor does not know whether its backend is to be had. */
 const orMissing = (plugin: string, standing: Output.Backend): Output.Backend =>

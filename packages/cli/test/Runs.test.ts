@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
@@ -6,7 +7,7 @@ import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Output from "../src/Output.ts"
 import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
-import { local, missing, training, write, writeEnded } from "./support/runs.ts"
+import { local, lockDelivery, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(Output.Runs)))
 
@@ -120,6 +121,23 @@ describe("tracelet runs", () => {
         assert.strictEqual(run?.points, 4_800)
         assert.deepStrictEqual(Object.keys(run?.backends ?? {}), ["nowhere"])
         assert.deepInclude(run?.backends["nowhere"], { delivered: 0, pending: 4_801, deadLetter: 0, state: "missing" })
+      })
+    )
+  )
+
+  it.live("waits a moment for whoever delivers a run, then shows what there is and says so", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id: id("aa11"), log: training })
+        yield* lockDelivery(dir, id("aa11"))
+        const [took, { code, out, err }] = yield* Effect.timed(tracelet(dir, ["runs", "--json", "--dir", "."]))
+        assert.strictEqual(code, 0)
+        assert.isBelow(Duration.toMillis(took), 5_000)
+        assert.include(err, "1 run is still on the way into the store")
+        const [run] = yield* decode(out)
+        assert.deepInclude(run, { name: "baseline", points: 4_800, status: "finished" })
+        assert.deepInclude(run?.backends["local"], { delivered: 0, pending: 4_801, state: "idle" })
       })
     )
   )

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
+import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
 import { RunId } from "@tracelet/core/Run"
 import { toDuration } from "../src/commands/Sync.ts"
@@ -56,6 +57,27 @@ describe("tracelet sync", () => {
         const json = yield* tracelet(dir, ["sync", "baseline", "--dir", ".", "--json"])
         assert.strictEqual(json.code, 3)
         yield* golden("sync-missing-json", json.out)
+      })
+    )
+  )
+
+  it.live("takes a folder, as a trainer that ends prints it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const home = yield* temporaryFolder
+        const dir = join(home, ".tracelet")
+        yield* writeEnded(dir, { id, project: "a", name: "b", log: training })
+        for (const args of [
+          ["sync", dir],
+          ["sync", ".tracelet"],
+          ["sync", "a/b"],
+          ["sync", "./.tracelet"]
+        ]) {
+          const { code, out } = yield* tracelet(home, [...args, "--json"])
+          assert.strictEqual(code, 0, out)
+          assert.isTrue((yield* decode(out)).drained)
+        }
+        assert.strictEqual((yield* tracelet(home, ["sync", "a/c"])).code, 1)
       })
     )
   )

@@ -9,6 +9,8 @@ import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { existsSync } from "node:fs"
+import { join, resolve, sep } from "node:path"
 import * as Agents from "../Agents.ts"
 import { Unfinished } from "../Failure.ts"
 import * as Format from "../Format.ts"
@@ -38,7 +40,9 @@ export const toDuration = (text: string): Duration.Duration => {
 
 const flags = {
   run: Argument.String("RUN").pipe(
-    Argument.withDescription("Only this run: an id, a unique prefix of one, a name (the newest), or project/name"),
+    Argument.withDescription(
+      "Only this run: an id, a unique prefix of one, a name (the newest), or project/name; or a .tracelet folder"
+    ),
     Argument.optional
   ),
   timeout: Flag.String("timeout").pipe(
@@ -51,31 +55,20 @@ const flags = {
   )
 }
 
+/** What a trainer prints names the folder: `tracelet sync /data/.tracelet`. A bare name is always a run's. */
+const isFolder = (path: string, text: string): boolean =>
+  (text.includes(sep) || text === ".tracelet") && existsSync(join(path, "runs"))
+
 /** How often the line on a terminal changes. */
 const progressEvery = Duration.millis(200)
 
-export const command = Command.make("sync", flags, ({ run: query, timeout }) =>
-  Frame.inWorkspace(
-    Effect.gen(function* () {
-      const { dir } = yield* Place
-      const known = yield* Lookup.known
-      const wanted = Option.isNone(query) ? undefined : yield* Lookup.find(query.value, known)
-      const agent = yield* Agents.find(dir)
-      const session = yield* Session
-      const progress = new SyncRuns.Progress()
-      const line = yield* Effect.forkChild(showProgress(progress, session))
-      const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress })
-      yield* Fiber.interrupt(line)
-      const answer: Output.Sync = {
-        drained: results.every(({ drained }) => drained),
-        backends: Report.sums(results),
-        runs: results
-      }
-      if (yield* Frame.AsJson) yield* Frame.printJson(answer)
-      else yield* Frame.printLines(page(answer, session))
-      if (!answer.drained) return yield* new Unfinished({ exitCode: 3 })
-    })
-  )
+export const command = Command.make("sync", flags, ({ run: argument, timeout }) =>
+  Effect.gen(function* () {
+    const { cwd } = yield* Session
+    const folder = Option.getOrUndefined(Option.filter(argument, (text) => isFolder(resolve(cwd, text), text)))
+    const query = folder === undefined ? argument : Option.none()
+    return yield* Frame.inWorkspace(deliver(query, timeout), folder)
+  })
 ).pipe(
   Command.withDescription("Deliver now what is pending. Exit code 0 when nothing is left, 3 when something is."),
   Command.withShortDescription("Deliver now what is pending"),
@@ -85,6 +78,27 @@ export const command = Command.make("sync", flags, ({ run: query, timeout }) =>
     { command: "tracelet sync --json || echo 'something is left'" }
   ])
 )
+
+const deliver = (query: Option.Option<string>, timeout: Duration.Duration) =>
+  Effect.gen(function* () {
+    const { dir } = yield* Place
+    const known = yield* Lookup.known
+    const wanted = Option.isNone(query) ? undefined : yield* Lookup.find(query.value, known)
+    const agent = yield* Agents.find(dir)
+    const session = yield* Session
+    const progress = new SyncRuns.Progress()
+    const line = yield* Effect.forkChild(showProgress(progress, session))
+    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress })
+    yield* Fiber.interrupt(line)
+    const answer: Output.Sync = {
+      drained: results.every(({ drained }) => drained),
+      backends: Report.sums(results),
+      runs: results
+    }
+    if (yield* Frame.AsJson) yield* Frame.printJson(answer)
+    else yield* Frame.printLines(page(answer, session))
+    if (!answer.drained) return yield* new Unfinished({ exitCode: 3 })
+  })
 
 const showProgress = (progress: SyncRuns.Progress, session: Session["Service"]): Effect.Effect<void> => {
   if (!session.isErrTerminal) return Effect.never

@@ -77,3 +77,10 @@ export const training = (writer: Journal.JournalWriter, startedAt: number): void
     writer.point("lr", 0.001 * Math.cos(step / 2_600), step, undefined, time)
   }
 }
+
+/** Holds the run's `delivery.lock` until the scope closes, as whoever delivers it does. */
+export const lockDelivery = (dir: string, id: string): Effect.Effect<boolean, Journal.JournalError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const run = yield* (yield* Journal.Journal).open(RunId.make(id))
+    return yield* run.lock
+  }).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
