@@ -5,7 +5,7 @@
 import { cpus } from "node:os"
 
 /** Rounds of each subject; `ROUNDS=15` for quieter figures. */
-export const rounds = Math.max(1, Number(process.env["ROUNDS"] ?? 7))
+const rounds = Math.max(1, Number(process.env["ROUNDS"] ?? 7))
 
 export interface Subject {
   readonly name: string

@@ -45,7 +45,7 @@ const run = record()
 const layer = Journal.layerFile({ dir }).pipe(Layer.provide(NodePlatform.layer))
 const limits = { points: 65_536, bytes: 1_000_000 }
 
-const inRun = <A, E>(use: (journal: Journal.Journal["Service"]) => Effect.Effect<A, E, never>): Promise<A> =>
+const inRun = <A, E>(use: (journal: Journal.Journal["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   Journal.Journal.use(use).pipe(Effect.provide(layer), Effect.runPromise)
 
 /** Millions of points a second, given that `work` handled all of them. */

@@ -5,8 +5,8 @@
 import type { Columns } from "../LocalReader.ts"
 import { UnexpectedRow } from "./Connection.ts"
 
-export const chunkPointBytes = 24
-export const tailPointBytes = 28
+const chunkPointBytes = 24
+const tailPointBytes = 28
 
 /** Points of one writer, of several series; `streams` says of which. */
 export interface TailColumns extends Columns {

@@ -13,7 +13,7 @@ import { chunkKey, tailKey } from "./keys.ts"
 import * as Summary from "./Summary.ts"
 
 /** Points of a full chunk. */
-export const chunkPoints = 512
+const chunkPoints = 512
 
 /** How much smaller an addition may be than the small chunk it is merged into. */
 const mergeRatio = 4

@@ -52,7 +52,7 @@ const verdictByErrno: ReadonlyMap<string, Verdict> = new Map([
 ])
 
 /** The primary result code of what `node:sqlite` threw; `undefined` for anything else. */
-export const resultCode = (failure: unknown): number | undefined =>
+const resultCode = (failure: unknown): number | undefined =>
   failure instanceof Error && "errcode" in failure && typeof failure.errcode === "number"
     ? failure.errcode & 0xff
     : undefined

@@ -14,7 +14,7 @@ export interface StepRange {
   readonly toStep: number
 }
 
-export const everyStep: StepRange = { fromStep: -Infinity, toStep: Infinity }
+const everyStep: StepRange = { fromStep: -Infinity, toStep: Infinity }
 
 /** Chunks of one query. */
 const pageChunks = 64

@@ -48,7 +48,7 @@ interface Segment {
 }
 
 /** A segment's file, and how to let go of it. */
-export interface OpenedFile extends AppendFile {
+interface OpenedFile extends AppendFile {
   readonly close: Effect.Effect<void>
 }
 

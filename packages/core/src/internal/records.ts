@@ -58,12 +58,6 @@ export const payloadToEvent = (number: number, json: unknown): Payload | undefin
   return Result.getOrUndefined(decodePayload({ ...json, _tag: tag }))
 }
 
-/** What is written of an event: all of it but its tag, and what it was read with. */
-export const eventToJson = (event: Payload): string => {
-  const { _tag, ...payload } = event
-  return JSON.stringify(payload)
-}
-
 const SeriesRecord = Schema.Struct({ series: Schema.Int, name: Name, context: SeriesContext })
 export interface SeriesRecord extends Schema.Schema.Type<typeof SeriesRecord> {}
 
