@@ -91,24 +91,30 @@ const options = (session: Terminal, isHeaded: boolean): Table.TableOptions => ({
 })
 
 const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> => {
-  const rows = Object.entries(report.backends).map(([name, backend]) => [
+  const all = Object.entries(report.backends)
+  if (all.length === 0) return []
+  const rows = all.map(([name, backend]) => [
     name,
-    backend.state,
+    { text: backend.state, brush: stateBrush(backend.state, session) },
     `${Format.count(backend.delivered)} delivered`,
-    [
-      ...remarks({ ...backend, state: "idle" }),
-      ...(backend.reason === undefined ? [] : [Text.printable(backend.reason)])
-    ].join(", ")
+    // The state has a column of its own.
+    remarks({ ...backend, state: "idle" }).join(", ")
   ])
-  if (rows.length === 0) return []
   const columns: ReadonlyArray<Table.Column> = [
     { title: "name", align: "left" },
     { title: "state", align: "left" },
     { title: "delivered", align: "right" },
-    { title: "left", align: "left", shrinkTo: 20 }
+    { title: "left", align: "left" }
   ]
-  return [title("Backends", session), ...Table.render(columns, rows, options(session, false))]
+  // A reason says what to do, so it is never cut.
+  const reasons = all.flatMap(([name, { reason }]) =>
+    reason === undefined ? [] : [`  ${name}: ${Text.printable(reason)}`]
+  )
+  return [title("Backends", session), ...Table.render(columns, rows, options(session, false)), ...reasons]
 }
+
+const stateBrush = (state: string, { paint }: Terminal): Brush =>
+  state === "done" ? paint.green : state === "idle" || state === "delivering" ? paint.cyan : paint.yellow
 
 const params = ({ params: all, isWhole }: Page, session: Terminal): ReadonlyArray<string> => {
   if (all.size === 0) return []

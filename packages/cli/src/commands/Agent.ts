@@ -8,8 +8,10 @@ import * as Agents from "../Agents.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
 import type * as Output from "../Output.ts"
+import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
 import * as Table from "../Table.ts"
+import * as Text from "../Text.ts"
 import { Place } from "../Workspace.ts"
 import { remarks } from "./Runs.ts"
 
@@ -31,9 +33,7 @@ const status = Command.make("status", {}, () =>
           name,
           backend.state,
           `${Format.count(backend.delivered)} delivered`,
-          [...remarks({ ...backend, state: "idle" }), ...(backend.reason === undefined ? [] : [backend.reason])].join(
-            ", "
-          )
+          remarks({ ...backend, state: "idle" }).join(", ")
         ])
       )
       const columns: ReadonlyArray<Table.Column> = [
@@ -42,10 +42,14 @@ const status = Command.make("status", {}, () =>
         { title: "backend", align: "left" },
         { title: "state", align: "left" },
         { title: "delivered", align: "right" },
-        { title: "left", align: "left", shrinkTo: 20 }
+        { title: "left", align: "left" }
       ]
       const table = Table.render(columns, rows, { paint: session.paint, width: session.columns ?? Infinity })
-      return yield* Frame.printLines(rows.length === 0 ? [sentence] : [sentence, "", ...table])
+      const reasons = Object.entries(Report.sums(found.agent.status.runs)).flatMap(([name, sum]) =>
+        sum.reasons.map((reason) => `${name}: ${Text.printable(reason)}`)
+      )
+      const parts = [[sentence], rows.length === 0 ? [] : table, reasons].filter((lines) => lines.length > 0)
+      return yield* Frame.printLines(parts.flatMap((lines, i) => (i === 0 ? lines : ["", ...lines])))
     })
   )
 ).pipe(
