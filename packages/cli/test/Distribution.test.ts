@@ -1,0 +1,104 @@
+import { assert, it } from "@effect/vitest"
+import * as Distribution from "@tracelet/cli/Distribution"
+import { Backend } from "@tracelet/core/Backend"
+import * as Journal from "@tracelet/core/Journal"
+import * as Plugin from "@tracelet/core/Plugin"
+import { RunId } from "@tracelet/core/Run"
+import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { describe } from "vitest"
+
+const id = RunId.make("r1")
+
+const startedWith = (...backends: ReadonlyArray<BackendReference>): RunStarted => ({
+  _tag: "RunStarted",
+  time: 1,
+  run: { id, project: "p", name: "n", tags: {} },
+  backends,
+  client: { language: "python", version: "3.11", tracelet: "0.1.0" }
+})
+
+const reference = (name: string, plugin: string, config: BackendReference["config"] = {}): BackendReference => ({
+  name,
+  plugin,
+  version: "0.1.0",
+  config
+})
+
+/** A backend that says when it is built and let go. */
+const counting = (events: Array<string>) =>
+  Plugin.make({
+    id: "backend.counting",
+    kind: "backend",
+    version: "0.1.0",
+    stability: "experimental",
+    description: "Counts.",
+    config: Schema.Struct({ url: Schema.String, key: Schema.optionalKey(Schema.RedactedFromValue(Schema.String)) }),
+    layer: ({ url, key }) =>
+      Layer.effect(
+        Backend,
+        Effect.as(
+          Effect.acquireRelease(
+            Effect.sync(() => events.push(`built ${url}${key === undefined ? "" : " with a key"}`)),
+            () => Effect.sync(() => events.push(`closed ${url}`))
+          ),
+          Backend.of({
+            capabilities: {
+              kinds: new Set(),
+              identity: "point",
+              limits: { points: 1, bytes: 1 },
+              values: { nan: true, infinity: true, negativeZero: true },
+              steps: { negative: true, repeated: true, late: true },
+              degradations: []
+            },
+            open: () => Effect.never
+          })
+        )
+      )
+  })
+
+describe("the targets of a run", () => {
+  it.effect("are its backends by name; one that is not installed is missing, one with a bad config an error", () =>
+    Effect.gen(function* () {
+      const targets = yield* Distribution.targetsOf(
+        startedWith(
+          reference("local", "backend.local"),
+          reference("wandb", "backend.wandb"),
+          reference("second", "backend.local", { file: 7 })
+        )
+      )
+      const local = targets.get("local")
+      assert.isTrue(local !== undefined && "backend" in local)
+      const wandb = targets.get("wandb")
+      assert.deepInclude(wandb, { state: "missing" })
+      assert.include(JSON.stringify(wandb), "backend.wandb")
+      const second = targets.get("second")
+      assert.deepInclude(second, { state: "error" })
+      assert.include(JSON.stringify(second), "file")
+      assert.deepStrictEqual([...targets.keys()], ["local", "wandb", "second"])
+    }).pipe(Effect.scoped, Effect.provide(Journal.layerMemory))
+  )
+
+  it.effect("share a backend and its permits between runs of one config, and are closed with the host", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { targetsOf } = yield* Distribution.make([counting(events)])
+          const one = yield* targetsOf(startedWith(reference("a", "backend.counting", { url: "x" })))
+          const two = yield* targetsOf(startedWith(reference("b", "backend.counting", { url: "x" })))
+          const [a, b] = [one.get("a"), two.get("b")]
+          assert.isDefined(a)
+          assert.strictEqual(a, b)
+          yield* targetsOf(startedWith(reference("a", "backend.counting", { url: "y" })), {
+            secrets: new Map([["a", { key: "k" }]])
+          })
+          assert.deepStrictEqual(events, ["built x", "built y with a key"])
+        })
+      )
+      assert.sameMembers(events.slice(2), ["closed x", "closed y"])
+    }).pipe(Effect.provide(Journal.layerMemory))
+  )
+})
