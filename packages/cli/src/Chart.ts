@@ -32,8 +32,11 @@ export const cellsDefault = 88
 export const rowsDefault = 16
 const cellsMin = 16
 
-/** Half columns of a plot that is `width` wide: how many buckets are worth asking for. */
-export const bucketsFor = (width: number): number => 2 * Math.max(cellsMin, Math.min(cellsDefault, width))
+/**
+ * How many buckets of points a plot that is `width` wide should be fed with. One for each half column would do if their edges met; they do
+ * not, and a column that gets the minimum of one bucket and the maximum of none looks like a comb.
+ */
+export const bucketsFor = (width: number): number => 8 * Math.max(cellsMin, Math.min(cellsDefault, width))
 
 /** The plot with its axes, one line a row; a sentence when there is nothing to draw. */
 export const render = (points: ChartPoints, options: ChartOptions): ReadonlyArray<string> => {
