@@ -69,7 +69,7 @@ const watch = (training: Training, folder: string, show: (line: string) => void)
   })
 
 /** What the store has of a run once all of it is delivered. */
-export const countStored = (folder: string, run: string): Effect.Effect<number, unknown> =>
+const countStored = (folder: string, run: string): Effect.Effect<number, unknown> =>
   settled(folder, run, { msMax: settleMsMax, mustExist: true }).pipe(
     Effect.andThen(Stored.series(run)),
     Effect.map(Stored.count),
