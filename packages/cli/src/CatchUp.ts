@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { MinimumLogLevel } from "effect/References"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -29,6 +30,8 @@ const catchUpMax = Duration.seconds(10)
 /** How long another process that delivers a run is waited for. It may be the trainer's own, and busy. */
 const othersMax = Duration.seconds(1)
 const othersPoll = Duration.millis(50)
+
+const troublePoll = Duration.millis(100)
 
 /** Runs caught up at once: the store takes one transaction after another, but looking at the locks of the living takes 150 ms each. */
 const concurrency = 8
@@ -83,7 +86,7 @@ export const catchUp = (
     yield* Effect.forEach(
       stale,
       (run) =>
-        Effect.map(Effect.scoped(elsewhere.has(run.id) ? waitForOther(run) : one(run, target)), (outcome) => {
+        Effect.map(outcomeOf(elsewhere.has(run.id) ? waitForOther(run) : one(run, target)), (outcome) => {
           if (outcome !== "late") left.delete(run.id)
           if (typeof outcome === "object") held.add(outcome.held)
         }),
@@ -112,6 +115,14 @@ export const isCurrent = (
     return [...writers].every((id) => confirmed?.marks.has(id) === true)
   })
 
+/** A folder that may only be read, or a store that cannot be written, is no reason to show nothing: the journals say most of it. */
+const outcomeOf = <R>(work: Effect.Effect<Outcome, CatchUpError, R>) =>
+  Effect.scoped(work).pipe(
+    // What a lane would warn of is in the outcome.
+    Effect.provideService(MinimumLogLevel, "None"),
+    Effect.catch(({ message }) => Effect.succeed<Outcome>({ held: `The store lags: ${message}` }))
+  )
+
 const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpError, Needs | Scope.Scope> =>
   Effect.gen(function* () {
     const started = yield* run.started
@@ -122,9 +133,17 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
     const name = localName(started)
     const delivery = yield* Pipeline.deliver(run, started, new Map([[name, target]]))
     if (delivery === undefined) return yield* waitForOther(run)
-    yield* delivery.settled
-    const reason = (yield* delivery.backends).get(name)
-    return reason?.state === "held" ? { held: reason.reason ?? `The store does not take run ${run.id}.` } : "current"
+    const trouble = Effect.map(delivery.backends, (backends) => {
+      const { state, reason } = backends.get(name) ?? { state: "idle", reason: undefined }
+      return state === "held" || state === "waiting" ? (reason ?? `it does not take run ${run.id}`) : undefined
+    })
+    // A lane tries again without end, and says meanwhile what is wrong: nobody at a prompt waits for that.
+    yield* Effect.raceFirst(
+      delivery.settled,
+      Effect.repeat(Effect.delay(trouble, troublePoll), { until: (reason) => reason !== undefined })
+    )
+    const reason = yield* trouble
+    return reason === undefined ? "current" : { held: `The store lags: ${reason}` }
   })
 
 /** Until whoever delivers the run has brought the store to where the journals are now; a living writer is never caught up with for good. */

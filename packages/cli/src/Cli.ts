@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Stdio from "effect/Stdio"
@@ -112,12 +113,21 @@ const spaced = (help: string): string =>
   // oxlint-disable-next-line no-control-regex
   help.replace(/([^\n])\n((?:\u001b\[\d+m)*EXAMPLES)/, "$1\n\n$2")
 
+/** What lanes warn of goes to stderr, a line each: stdout is for answers. */
+const warnings = (session: Session["Service"]) =>
+  Logger.layer([
+    Logger.make(({ message }) => {
+      const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
+      Effect.runFork(session.err(`tracelet: ${text}\n`))
+    })
+  ])
+
 /** Runs the command line and answers with the exit code. Never fails: what went wrong has been said. */
 export const run = (args: ReadonlyArray<string>): Effect.Effect<ExitCode, never, Session> =>
   Effect.gen(function* () {
     const session = yield* Session
     const exit = yield* Effect.exit(
-      Command.runWith(root, { version })(args).pipe(Effect.provide([platform, presenter(session)]))
+      Command.runWith(root, { version })(args).pipe(Effect.provide([platform, presenter(session), warnings(session)]))
     )
     if (Exit.isSuccess(exit)) return 0
     if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt

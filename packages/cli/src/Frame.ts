@@ -9,8 +9,11 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
 import * as Agents from "./Agents.ts"
 import * as CatchUp from "./CatchUp.ts"
+import { CommandError } from "./Failure.ts"
+import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
 import * as Lookup from "./Lookup.ts"
+import * as Report from "./Report.ts"
 import { Session } from "./Session.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -53,6 +56,33 @@ export const current = (query?: string) =>
     const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
     const ids = wanted === undefined ? new Set([...known.journals.keys(), ...rows.keys()]) : new Set([wanted])
     return { known: { journals: known.journals, rows, current: untouched }, ids, agent }
+  })
+
+export type Current = Effect.Success<ReturnType<typeof current>>
+
+/** Reports of these runs, newest first. A run that has not said yet what it is has none, and that is said. */
+export const reports = ({ known, ids, agent }: Current) =>
+  Effect.gen(function* () {
+    const found = yield* Report.reports(ids, known, agent)
+    const missing = [...ids].filter((id) => !found.some((report) => report.id === id))
+    if (missing.length > 0) {
+      const names = missing.slice(0, 3).join(", ")
+      yield* note(`${Format.plural(missing.length, "run")} without a readable record of its start: ${names}`)
+    }
+    return found
+  })
+
+/** The run that is meant by `query`, with the store up to date. */
+export const one = (query: string) =>
+  Effect.gen(function* () {
+    const { known, ids, agent } = yield* current(query)
+    const [report] = yield* Report.reports(ids, known, agent)
+    if (report !== undefined) return report
+    return yield* new CommandError({
+      tag: "RunUnreadable",
+      message: `Run ${query} has no readable record of its start.`,
+      hint: "It has only just begun, or its first segment is damaged; try again in a moment."
+    })
   })
 
 /** A line on stderr that is no failure. */

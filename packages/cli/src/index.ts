@@ -1,2 +1,2 @@
-/** Placeholder until the first module is here. */
-export const isPlaceholder = true
+export * as Distribution from "./Distribution.ts"
+export * as Output from "./Output.ts"

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { readFileSync, rmSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Output from "../src/Output.ts"
 import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
@@ -138,6 +138,27 @@ describe("tracelet runs", () => {
         const [run] = yield* decode(out)
         assert.deepInclude(run, { name: "baseline", points: 4_800, status: "finished" })
         assert.deepInclude(run?.backends["local"], { delivered: 0, pending: 4_801, state: "idle" })
+      })
+    )
+  )
+
+  it.live("shows what the journals say when the store cannot be written, and names a run that has not begun", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id: id("aa11"), log: training })
+        mkdirSync(join(dir, "store.db"))
+        const damaged = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
+        assert.strictEqual(damaged.code, 1)
+        assert.strictEqual(JSON.parse(damaged.out).error.tag, "BackendError")
+        rmSync(join(dir, "store.db"), { recursive: true })
+        writeFileSync(join(dir, "runs", id("aa11"), "cursors"), "no folder")
+        mkdirSync(join(dir, "runs", "new", "journal"), { recursive: true })
+        const { code, out, err } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
+        assert.strictEqual(code, 0)
+        assert.include(err, "tracelet: The store lags: could not")
+        assert.include(err, "tracelet: 1 run without a readable record of its start: new")
+        assert.deepInclude((yield* decode(out))[0], { name: "baseline", status: "finished", points: 4_800 })
       })
     )
   )

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
 import { RunId } from "@tracelet/core/Run"
@@ -136,6 +137,21 @@ describe("tracelet sync", () => {
         const { code } = yield* tracelet(dir, ["sync", "--dir", "."])
         assert.strictEqual(code, 0)
         assert.include(agent.requests, "POST /v1/runs")
+      })
+    )
+  )
+
+  it.live("has what lanes warn of on stderr, whatever is printed", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        writeFileSync(join(dir, "runs", id, "cursors"), "no folder")
+        const { code, out, err } = yield* tracelet(dir, ["sync", "--timeout", "300ms", "--json", "--dir", "."])
+        assert.strictEqual(code, 3)
+        assert.match(err, /^tracelet: local: could not make the folder [^\n]* Trying again by itself\.\n$/)
+        const [run] = (yield* decode(out)).runs
+        assert.deepInclude(run?.backends["local"], { state: "waiting", pending: 0 })
       })
     )
   )

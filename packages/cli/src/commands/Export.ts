@@ -12,7 +12,6 @@ import { resolve } from "node:path"
 import { exportText } from "../ExportLines.ts"
 import { CommandError } from "../Failure.ts"
 import * as Frame from "../Frame.ts"
-import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
 import { RunArgument } from "./Show.ts"
 
@@ -33,15 +32,7 @@ const flags = {
 export const command = Command.make("export", flags, ({ run: query, output }) =>
   Frame.inWorkspace(
     Effect.gen(function* () {
-      const { known, ids, agent } = yield* Frame.current(query)
-      const [report] = yield* Report.reports(ids, known, agent)
-      if (report === undefined) {
-        return yield* new CommandError({
-          tag: "RunUnreadable",
-          message: `Run ${query} has no readable record of its start.`,
-          hint: "It has only just begun, or its first segment is damaged; try again in a moment."
-        })
-      }
+      const report = yield* Frame.one(query)
       const { cwd, out } = yield* Session
       const text = exportText(report)
       return yield* Option.isNone(output)

@@ -33,8 +33,7 @@ const flags = {
 export const command = Command.make("runs", flags, ({ project, status, tag, limit }) =>
   Frame.inWorkspace(
     Effect.gen(function* () {
-      const { known, ids, agent } = yield* Frame.current()
-      const all = yield* Report.reports(ids, known, agent)
+      const all = yield* Frame.reports(yield* Frame.current())
       const runs = all
         .filter((run) => Option.isNone(project) || run.project === project.value)
         .filter((run) => Option.isNone(status) || run.status === status.value)

@@ -48,11 +48,9 @@ const flags = {
 export const command = Command.make("show", flags, ({ run: query, series, all, ascii }) =>
   Frame.inWorkspace(
     Effect.gen(function* () {
-      const { known, ids, agent } = yield* Frame.current(query)
+      const report = yield* Frame.one(query)
       const reader = yield* LocalReader
       const { folder, storage } = yield* Journal
-      const [report] = yield* Report.reports(ids, known, agent)
-      if (report === undefined) return yield* new CommandError(notYet(query))
       const summaries = yield* reader.series(report.id)
       const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
       const params = yield* reader.params(report.id)
@@ -101,12 +99,6 @@ export const matches = (pattern: string, name: string): boolean => {
     .map((part) => (part === "*" ? ".*" : part === "?" ? "." : part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")))
   return new RegExp(`^${parts.join("")}$`, "su").test(name)
 }
-
-const notYet = (query: string) => ({
-  tag: "RunUnreadable",
-  message: `Run ${query} has no readable record of its start.`,
-  hint: "It has only just begun, or its first segment is damaged; try again in a moment."
-})
 
 const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => ({
   tag: "SeriesNotFound",

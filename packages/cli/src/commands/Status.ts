@@ -18,8 +18,9 @@ export const command = Command.make("status", {}, () =>
   Frame.inWorkspace(
     Effect.gen(function* () {
       const { dir } = yield* Place
-      const { known, ids, agent: found } = yield* Frame.current()
-      const reports = yield* Report.reports(ids, known, found)
+      const current = yield* Frame.current()
+      const reports = yield* Frame.reports(current)
+      const found = current.agent
       const status: Output.FolderStatus = {
         dir,
         runs: reports.length,
