@@ -19,10 +19,10 @@ import type { Target } from "@tracelet/core/Delivery"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
+import type { RunId } from "@tracelet/core/Run"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import * as Format from "./Format.ts"
-import * as Writers from "./Writers.ts"
 
 /** Longest time a command spends on the store before it shows what is there. */
 const catchUpMax = Duration.seconds(10)
@@ -105,13 +105,13 @@ export const catchUp = (
 
 /** True when the store has closed the run and no writer came since: nothing can be missing. */
 export const isCurrent = (
-  run: string,
+  run: RunId,
   row: RunRow | undefined
 ): Effect.Effect<boolean, CatchUpError, Journal | LocalReader> =>
   Effect.gen(function* () {
     if (row?.closed !== true) return false
     const confirmed = yield* (yield* LocalReader).confirmed(run)
-    const writers = yield* Writers.ids(run)
+    const writers = yield* (yield* Journal).writerIds(run)
     return [...writers].every((id) => confirmed?.marks.has(id) === true)
   })
 
@@ -129,7 +129,7 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
     // A writer that has only just begun: there is nothing to show yet.
     if (started === undefined) return "current"
     // The lane believes the last answer about who lives; without a look now it would not close a run that is over.
-    yield* Writers.now(run)
+    yield* run.writersNow
     const name = localName(started)
     const delivery = yield* Pipeline.deliver(run, started, new Map([[name, target]]))
     if (delivery === undefined) return yield* waitForOther(run)

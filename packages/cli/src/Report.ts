@@ -17,7 +17,6 @@ import * as Distribution from "./Distribution.ts"
 import * as Format from "./Format.ts"
 import type { Known } from "./Lookup.ts"
 import type * as Output from "./Output.ts"
-import * as Writers from "./Writers.ts"
 
 /** A run with its times as numbers, for tables. Seconds since the Unix epoch; `endedAt` is undefined while it runs. */
 export interface Report extends Output.Run {
@@ -49,13 +48,13 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
     const row = rows.get(id)
     const run = journals.get(id)
     if (run === undefined) return row === undefined ? undefined : forgotten(row)
-    const isCurrent = current.has(id) || (yield* CatchUp.isCurrent(id, row))
+    const isCurrent = current.has(id) || (yield* CatchUp.isCurrent(run.id, row))
     const started = yield* run.started
     if (started === undefined) return row === undefined ? undefined : forgotten(row)
     const standing =
       isCurrent && row !== undefined
         ? { status: row.status, endedAt: row.endedAt ?? undefined }
-        : yield* run.standing(yield* Writers.now(run))
+        : yield* run.standing(yield* run.writersNow)
     const behind = isCurrent ? nothing : yield* behindStore(run)
     const view = agent.state === "running" ? agent.agent.status.runs.find((one) => one.id === id) : undefined
     const backends = yield* backendsOf(run, started, row, behind.events, view?.backends)

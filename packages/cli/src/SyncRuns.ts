@@ -8,7 +8,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { LocalReader } from "@tracelet/backend-local/LocalReader"
 import type { BackendError } from "@tracelet/core/BackendError"
-import type { Journal } from "@tracelet/core/Journal"
+import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
 import type { RunStarted } from "@tracelet/core/RunEvent"
@@ -18,7 +18,6 @@ import * as Distribution from "./Distribution.ts"
 import type { Known } from "./Lookup.ts"
 import type * as Output from "./Output.ts"
 import * as Report from "./Report.ts"
-import * as Writers from "./Writers.ts"
 
 /** Runs delivered at once. Their backends have limits of their own. */
 const concurrency = 8
@@ -78,7 +77,7 @@ export const sync = ({
 /** True when every backend has closed the run and no writer came since. */
 const isDone = (run: RunJournal, started: RunStarted): Effect.Effect<boolean, SyncError, Journal> =>
   Effect.gen(function* () {
-    const writers = yield* Writers.ids(run.id)
+    const writers = yield* (yield* Journal).writerIds(run.id)
     for (const { name } of started.backends) {
       const cursor = yield* run.cursor(name)
       if (cursor === undefined || cursor === "damaged" || !cursor.closed) return false
@@ -115,7 +114,7 @@ const here = (
 ): Effect.Effect<void, SyncError, Journal | Scope.Scope> =>
   Effect.gen(function* () {
     // The lanes close a run only when they know that its writers are over.
-    yield* Writers.now(run)
+    yield* run.writersNow
     const targets = yield* distribution.targetsOf(started)
     const delivery = yield* Pipeline.deliver(run, started, targets)
     if (delivery === undefined) return yield* watch(run, started, progress)

@@ -13,7 +13,7 @@ import { RunId, WriterId } from "./Run.ts"
 import { RunJournal } from "./RunJournal.ts"
 import { encodeText } from "./internal/bytes.ts"
 import { JournalWriter } from "./internal/journalWriter.ts"
-import type { Role } from "./internal/segment.ts"
+import { parseFileName, type Role } from "./internal/segment.ts"
 import { Chunk } from "./internal/writerTail.ts"
 
 export type { JournalWriter, OnFull } from "./internal/journalWriter.ts"
@@ -40,6 +40,8 @@ export class Journal extends Context.Service<
     readonly storage: JournalStorage["Service"]
     /** Ids of the runs in the folder, in no order. */
     readonly runs: Effect.Effect<ReadonlyArray<RunId>, StorageError>
+    /** Ids of the writers that have a segment in the run: one listing, no file is opened. */
+    readonly writerIds: (run: RunId) => Effect.Effect<ReadonlySet<string>, StorageError>
     /** 32 hexadecimal digits that no run has. */
     readonly newRunId: Effect.Effect<RunId>
     /** A run to be read or delivered; it need not exist (yet). */
@@ -87,6 +89,11 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
     runs: Effect.map(storage.list(storage.join(folder, "runs")), (names) =>
       names.filter((name) => idPattern.test(name)).map((name) => RunId.make(name))
     ),
+    writerIds: (run) =>
+      Effect.map(storage.list(storage.join(runFolder(run), "journal")), (names) => {
+        const ids = names.map((name) => parseFileName(name)?.writer)
+        return new Set(ids.filter((id) => id !== undefined))
+      }),
     newRunId: Effect.map(storage.randomHex(16), (id) => RunId.make(id)),
     open: (run) => Effect.map(Effect.scope, (scope) => new RunJournal(shared, runFolder(run), run, scope)),
     write
