@@ -13,6 +13,9 @@ import { join } from "node:path"
 /** A writer fills one segment, and may still have dirty pages in the one before. */
 const segmentsMax = 2
 
+/** Modification times move in ticks: of a file that just changed they do not tell whether it changes again. */
+const tickMs = 50
+
 export class SegmentSync {
   private readonly folder: string
   private readonly changedAtByPath = new Map<string, number>()
@@ -35,7 +38,8 @@ export class SegmentSync {
       for (const path of paths) {
         const changedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
         if (changedAt === undefined || changedAt === this.changedAtByPath.get(path)) continue
-        if (yield* syncFile(path, fdatasync)) this.changedAtByPath.set(path, changedAt)
+        const isOld = Date.now() - changedAt > tickMs
+        if ((yield* syncFile(path, fdatasync)) && isOld) this.changedAtByPath.set(path, changedAt)
       }
     })
   }
