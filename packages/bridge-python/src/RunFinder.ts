@@ -7,7 +7,6 @@
  */
 import type { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
-import { idPattern } from "@tracelet/core/Name"
 import type { RunId } from "@tracelet/core/Run"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -160,10 +159,7 @@ export class RunFinder {
 
   /** Ids of those that have a segment, sorted. */
   private writers(run: RunId): Effect.Effect<ReadonlyArray<string>, StorageError> {
-    return Effect.map(this.journal.storage.list(this.path(run, "journal")), (names) => {
-      const writers = names.map((name) => /^(.+)\.\d+\.tlj$/.exec(name)?.[1] ?? "").filter((id) => idPattern.test(id))
-      return [...new Set(writers)].toSorted()
-    })
+    return Effect.map(this.journal.writerIds(run), (ids) => [...ids].toSorted())
   }
 
   /** Whether some backend has a cursor, and all that have one are closed and know these writers. */

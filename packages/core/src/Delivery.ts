@@ -54,6 +54,9 @@ export interface Target {
 const pollShortest = Duration.millis(10)
 const pollLongest = Duration.seconds(1)
 
+/** A cursor file that lags behind is written when nothing came for this long. */
+const saveAfterQuiet = Duration.millis(100)
+
 /** Waits between attempts: doubled from the first to the longest, and between half and all of it by chance. */
 const retryFirst = Duration.millis(200)
 const retryLongest = Duration.minutes(1)
@@ -77,6 +80,8 @@ export class Lane {
   private state: LaneState = "idle"
   private reason: string | undefined
   private savedAt = Number.NEGATIVE_INFINITY
+  /** True when the cursor file lags behind the cursor. */
+  private isUnsaved = false
   /** Failures in a row. */
   private failures = 0
   /** True when the last look found nothing more to send. */
@@ -108,7 +113,7 @@ export class Lane {
 
   /** True when nothing more is sent unless something is logged, or somebody acts. */
   get isSettled(): boolean {
-    return (this.state === "idle" && this.isCaughtUp) || this.state === "done" || this.state === "held"
+    return this.state === "held" || (this.isCaughtUp && (this.state === "idle" || this.state === "done"))
   }
 
   /** Look now: something was logged, a writer ended, or a held lane may try again. */
@@ -131,6 +136,7 @@ export class Lane {
     return Effect.gen({ self: this }, function* () {
       const opened = yield* this.target.permits.withPermit(this.open)
       const reader = yield* this.run.reader(this.marks, this.target.backend.capabilities.limits)
+      yield* Effect.addFinalizer(() => (this.isUnsaved ? Effect.ignore(this.save({ sync: false })) : Effect.void))
       let pause = pollShortest
       for (;;) {
         this.wakeUp.closeUnsafe()
@@ -150,6 +156,8 @@ export class Lane {
           continue
         }
         this.settle("idle")
+        // Quiet for a while: whoever reads the file sees what was confirmed.
+        if (this.isUnsaved && Duration.isGreaterThan(pause, saveAfterQuiet)) yield* this.save({ sync: false })
         yield* this.untilWoken(pause)
         pause = Duration.min(Duration.times(pause, 2), pollLongest)
       }
@@ -303,6 +311,7 @@ export class Lane {
       this.reason = undefined
       const counts = Cursor.addCounts(this.cursor.counts, { delivered: taken - rejected, rejected, filtered })
       this.cursor = { ...this.cursor, counts, closed: false }
+      this.isUnsaved = true
       const now = yield* Clock.currentTimeMillis
       const isDue = now - this.savedAt >= Duration.toMillis(cursorEvery)
       if (this.target.backend.capabilities.identity === "position" && !isDue) return
@@ -313,7 +322,10 @@ export class Lane {
 
   private save(options: { readonly sync: boolean }): Effect.Effect<void, StorageError> {
     this.cursor = { ...this.cursor, writers: Object.fromEntries(this.marks) }
-    return this.run.saveCursor(this.cursor, options)
+    this.isUnsaved = false
+    return Effect.onError(this.run.saveCursor(this.cursor, options), () =>
+      Effect.sync(() => void (this.isUnsaved = true))
+    )
   }
 
   private putAside(batch: Batch, rejected: ReadonlyArray<Rejected>): Effect.Effect<void, StorageError> {
