@@ -57,10 +57,10 @@ export const printRow = (what: string, unit: string, figures: ReadonlyArray<Figu
 }
 
 /** The head of the table, and the machine it was measured on. */
-export const printHead = (): void => {
+export const printHead = (counted: number = rounds): void => {
   const model = cpus()[0]?.model ?? "unknown"
   console.log(
-    `Node ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} × ${model}; median (least–most) of ${rounds} rounds\n`
+    `Node ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} × ${model}; median (least–most) of ${counted} rounds\n`
   )
   console.log("| what | unit | measured | goal | beside, in the same rounds | ratio |")
   console.log("| --- | --- | --- | --- | --- | --- |")

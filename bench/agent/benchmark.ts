@@ -5,9 +5,10 @@
 import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { request } from "node:http"
-import { cpus, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { median, printHead, printRow, type Figure } from "../harness.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const start = join(root, "packages", "bridge-python", "python", "src", "tracelet", "_agent", "start.cjs")
@@ -99,8 +100,6 @@ const reference = () =>
     return measure([bare, join(folder, "s.sock"), file], file)
   })
 
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
-
 // Once without being counted: files come into memory, and the agent's compile cache is made.
 await agent()
 await reference()
@@ -110,12 +109,14 @@ for (let i = 0; i < runs; i++) {
   samples.agent.push(await agent())
   samples.bare.push(await reference())
 }
-const row = (name: string, of: ReadonlyArray<Sample>) => {
-  const ready = of.map((sample) => sample.readyMs)
-  const range = `${Math.min(...ready).toFixed(0)}–${Math.max(...ready).toFixed(0)}`
-  const [ms, cpu, rss] = [median(ready), median(of.map((s) => s.cpuMs)), median(of.map((s) => s.rssMb))]
-  return `${name.padEnd(12)} ready ${ms.toFixed(0).padStart(4)} ms (${range})   CPU ${cpu} ms   idle ${rss.toFixed(0)} MB`
+const figure = (name: string, of: ReadonlyArray<Sample>, value: (sample: Sample) => number): Figure => {
+  const values = of.map(value)
+  return { name, median: median(values), least: Math.min(...values), most: Math.max(...values) }
 }
-console.log(`${runs} runs in turns, medians; Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
-console.log(row("agent", samples.agent))
-console.log(row("bare server", samples.bare))
+const row = (what: string, unit: string, value: (sample: Sample) => number, goal: string) =>
+  printRow(what, unit, [figure("agent", samples.agent, value), figure("a bare Node server", samples.bare, value)], goal)
+
+printHead(runs)
+row("agent, from its spawn to its first answer", "ms", ({ readyMs }) => readyMs, "≤ 150")
+row("the same, processor time", "ms", ({ cpuMs: cpu }) => cpu, "")
+row("agent, memory when idle", "MB", ({ rssMb: rss }) => rss, "≤ 80")
