@@ -1,6 +1,7 @@
 /**
  * The run one logs into. `Tracker.withRun` and `Run.provide` supply it; logging where none is supplied does not compile.
  */
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { JournalError, JournalWriter } from "./Journal.ts"
@@ -12,6 +13,8 @@ export class CurrentRun extends Context.Service<
     readonly run: Run
     /** Where its events go. `Tracker`'s functions are the way to use it. */
     readonly writer: JournalWriter
+    /** The clock of who started the run: looked up once, since `log` reads it at every call. */
+    readonly clock: Clock.Clock
     /** What `log` does when the buffer is full and the call does not say. */
     readonly onFull: "block" | "dropNewest"
     /** Returns when everything logged so far survives a power cut. */

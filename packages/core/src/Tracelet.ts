@@ -5,6 +5,7 @@
  * Many plugins provide the same `Backend` service, and merging layers that do keeps only the last; so each plugin's layer is built by
  * itself, with the shared memo map, and its service is taken out.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -156,7 +157,8 @@ const make = Effect.fnUntraced(function* (
     delivery.current = yield* deliverInLayer(started)
     yield* Effect.addFinalizer((exit) => finish(writer, exit))
     for (const source of sources) yield* Effect.forkScoped(observe(journal, source, id, writer.id))
-    const current = { run, writer, onFull: options.onFull ?? "block", flush: writer.flush } as const
+    const onFull = options.onFull ?? "block"
+    const current = { run, writer, clock: yield* Clock.Clock, onFull, flush: writer.flush }
     return { ...run, provide: Effect.provideService(CurrentRun, current) } satisfies RunUnderWay
   })
 

@@ -9,14 +9,13 @@
  * }).pipe(Tracker.withRun({ project: "digits", name: "baseline" }))
  * ```
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { CurrentRun } from "./CurrentRun.ts"
-import type { JournalError, JournalWriter } from "./Journal.ts"
+import type { JournalError } from "./Journal.ts"
 import type { JsonObject } from "./JsonObject.ts"
 import * as Name from "./Name.ts"
 import { isStep } from "./Point.ts"
@@ -121,7 +120,7 @@ export function log(
   return Effect.withFiber<void, BufferFull | JournalError, CurrentRun>((fiber) => {
     const current = currentRun(fiber)
     if (current.writer.isFull) return whenFull(current, values, options)
-    writeValues(current.writer, fiber, values, options)
+    writeValues(current, values, options)
     return options?.durable === true ? current.flush : Effect.void
   })
 }
@@ -131,13 +130,12 @@ const currentRun = (fiber: Fiber.Fiber<unknown, unknown>): CurrentRun["Service"]
   Context.getUnsafe(fiber.context, CurrentRun)
 
 const writeValues = (
-  writer: JournalWriter,
-  fiber: Fiber.Fiber<unknown, unknown>,
+  { clock, writer }: CurrentRun["Service"],
   values: Values,
   options: LogOptions | undefined
 ): void => {
-  const time = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() / 1000
-  for (const name in values) writer.point(name, values[name] ?? NaN, options?.step, options?.context, time)
+  const time = clock.currentTimeMillisUnsafe() / 1000
+  for (const name in values) writer.point(name, values[name], options?.step, options?.context, time)
 }
 
 const whenFull = (
@@ -209,7 +207,7 @@ export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.u
 const event = (write: (current: CurrentRun["Service"], time: number) => void): Effect.Effect<void, never, CurrentRun> =>
   Effect.withFiber<void, never, CurrentRun>((fiber) => {
     const current = currentRun(fiber)
-    const now = () => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() / 1000
+    const now = () => current.clock.currentTimeMillisUnsafe() / 1000
     if (!current.writer.isFull) return Effect.sync(() => write(current, now()))
     if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
       return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`))

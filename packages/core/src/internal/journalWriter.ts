@@ -97,7 +97,13 @@ export class JournalWriter {
    *
    * @param time - seconds since the Unix epoch
    */
-  point(name: string, value: number, step: number | undefined, context: SeriesContext | undefined, time: number): void {
+  point(
+    name: string,
+    value: number | undefined,
+    step: number | undefined,
+    context: SeriesContext | undefined,
+    time: number
+  ): void {
     const { group } = this
     const entry = group.series(name, context) ?? this.defined(name, context)
     if (entry === undefined) return
