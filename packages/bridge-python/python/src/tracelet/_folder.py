@@ -68,4 +68,7 @@ def make_private(path: str) -> None:
         if parent == path:
             raise
         make_private(parent)
-        make_private(path)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass  # Another process was quicker.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 
 NODE_VERSION_MIN = (22, 19)
+_VERSION_SECONDS = 10.0
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -53,16 +55,29 @@ def find_node() -> str | None:
 
 
 def _version(node: str) -> tuple[int, int] | None:
-    import subprocess
-
+    """Asks a Node for its version, within 10 s. By hand: see `_refusals._say` about imports in a thread."""
+    reading, writing = os.pipe()
     try:
-        answer = subprocess.run(
-            [node, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10
-        )
-        major, minor = answer.stdout.decode("ascii").strip().lstrip("v").split(".")[:2]
+        try:
+            pid = os.posix_spawn(
+                node,
+                [node, "--version"],
+                dict(os.environ),
+                file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)],
+            )
+        finally:
+            os.close(writing)
+        is_ready, _, _ = select.select([reading], [], [], _VERSION_SECONDS)
+        answer = os.read(reading, 100) if is_ready else b""
+        if not is_ready:
+            os.kill(pid, signal.SIGKILL)
+        _reap(pid)
+        major, minor = answer.decode("ascii").strip().lstrip("v").split(".")[:2]
         return int(major), int(minor)
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, ValueError, AttributeError):  # no posix_spawn is an AttributeError
         return None
+    finally:
+        os.close(reading)
 
 
 def start_agent(folder: str) -> None:
@@ -90,27 +105,24 @@ def _spawn(command: list[str]) -> None:
     must not wait for the agent, and one that does not must not collect a zombie."""
     # The shell leaves at once; what it started goes on in the new session.
     line = ["/bin/sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh", *command]
-    if hasattr(os, "posix_spawn"):
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
-        ]
-        defaults = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGTERM") if hasattr(signal, name)]
-        try:
-            pid = os.posix_spawn(
-                line[0], line, dict(os.environ), file_actions=actions, setsid=True, setsigmask=[], setsigdef=defaults
-            )
-        except NotImplementedError:
-            pass  # No way to ask for a session here: the slower way below.
-        else:
-            _reap(pid)
-            return
-    import subprocess
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
+    ]
+    defaults = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGTERM") if hasattr(signal, name)]
+    try:
+        pid = os.posix_spawn(
+            line[0], line, dict(os.environ), file_actions=actions, setsid=True, setsigmask=[], setsigdef=defaults
+        )
+    except NotImplementedError:  # No way to ask for a session here.
+        import subprocess
 
-    with subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True) as process:
-        process.wait()
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            process.wait()
+    else:
+        _reap(pid)
 
 
 def _inheritable() -> list[int]:

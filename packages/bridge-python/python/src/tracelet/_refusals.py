@@ -1,14 +1,18 @@
 """Counts what could not be kept, and says each kind of it once.
 
-Messages go to the logger `tracelet`, which shows warnings on stderr in a plain script and obeys whatever logging a
-program has set up. Nothing here raises: a refusal must never reach the user's loop.
+Messages go to the logger `tracelet`, and obey whatever logging a program has set up; in a plain script warnings are
+lines on stderr. Nothing here raises: a refusal must never reach the user's loop.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 
 from ._format import STEP_MAX
+
+# logging.INFO and logging.WARNING
+_INFO, _WARNING = 20, 30
 
 # reason -> (what the first warning says, what the summary at the end says)
 _SENTENCES: dict[str, tuple[str, str]] = {
@@ -33,22 +37,28 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 
 def warn(sentence: str) -> None:
     """Shows one sentence at the level of a warning."""
-    _say(sentence, "warning")
+    _say(sentence, _WARNING)
 
 
 def inform(sentence: str) -> None:
     """Shows one sentence at the level of an information, which a plain script does not print."""
-    _say(sentence, "info")
+    _say(sentence, _INFO)
 
 
-def _say(sentence: str, level: str) -> None:
+def _say(sentence: str, level: int) -> None:
+    """Shows a sentence by way of `logging` if the program has loaded it, else as that would without being set up.
+
+    It is not imported here. This may be a thread of ours, and a process that is forked while a thread imports a module
+    waits for ever when it imports the same one.
+    """
     try:
-        import logging
-
-        logger = logging.getLogger("tracelet")
-        logger.log(logging.WARNING if level == "warning" else logging.INFO, "tracelet: %s", sentence)
+        logging = sys.modules.get("logging")
+        if logging is not None and hasattr(logging, "shutdown"):  # the last thing that it defines: it is loaded to its end
+            logging.getLogger("tracelet").log(level, "tracelet: %s", sentence)
+        elif level >= _WARNING and sys.stderr is not None:
+            sys.stderr.write(f"tracelet: {sentence}\n")
     except Exception:
-        pass  # A logging handler of the user's that fails, or an interpreter that is going down.
+        pass  # A logging handler of the user's that fails, a closed stderr, an interpreter that is going down.
 
 
 class Refusals:

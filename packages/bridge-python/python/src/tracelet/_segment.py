@@ -32,9 +32,9 @@ class Segment:
 
     __slots__ = ("at", "base", "end", "fd", "map", "number", "path", "salt", "start", "temporary")
 
-    def __init__(self, path: str, number: int, fd: int, end: int, mapped: bool) -> None:
+    def __init__(self, path: str, temporary: str, number: int, fd: int, end: int, mapped: bool) -> None:
         self.path = path
-        self.temporary: str | None = path + ".tmp"
+        self.temporary: str | None = temporary
         self.number = number
         self.fd = fd
         self.end = end
@@ -50,15 +50,17 @@ class Segment:
         """
         path = os.path.join(folder, f"{writer}.{number}.tlj")
         end = segment_bytes(number, needed) if mapped else max(SEGMENT_BYTES_MAX, needed)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
-        fd = os.open(path + ".tmp", flags if mapped else flags | os.O_APPEND, 0o600)
+        # A name of its own: nothing may ever shorten a file that is mapped.
+        temporary = f"{path}.{os.urandom(4).hex()}.tmp"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        fd = os.open(temporary, flags if mapped else flags | os.O_APPEND, 0o600)
         try:
             if mapped:
                 os.posix_fallocate(fd, 0, end)
-            return cls(path, number, fd, end, mapped)
+            return cls(path, temporary, number, fd, end, mapped)
         except BaseException:
             os.close(fd)
-            _unlink(path + ".tmp")
+            _unlink(temporary)
             raise
 
     def begin(self, identity: bytes, role: int, salt: int, stream_offset: int, created: float) -> None:
@@ -108,8 +110,9 @@ class Segment:
         """Unmaps and closes the file but leaves its name alone: what a forked child does with its parent's segment."""
         if self.map is not None:
             self.map.close()
+        fd, self.fd = self.fd, -1
         try:
-            os.close(self.fd)
+            os.close(fd)
         except OSError:
             pass  # Closed by somebody else's clean-up loop; what was written is in the page cache already.
 

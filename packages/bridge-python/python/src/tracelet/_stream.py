@@ -8,8 +8,8 @@ so is the writer's lock between threads, under which everything here but `sync` 
 from __future__ import annotations
 
 import os
-import threading
 import time
+from _thread import start_new_thread
 from typing import Callable
 
 from ._blob import write_blob
@@ -32,12 +32,22 @@ from ._segment import Segment
 Clock = Callable[[], float]
 SaltSource = Callable[[], int]
 
-# How long the end of a run waits for a segment that is being reserved, in seconds.
-_SPARE_WAIT_SECONDS = 5.0
+# How long to wait at most for a segment that is being reserved, in seconds: another one can be reserved as well.
+_SPARE_WAIT_SECONDS = 1.0
 
 
 class TooLarge(ValueError):
     """A payload is larger than a blob may be."""
+
+
+class Spare:
+    """A segment that a thread reserves; `segment` stays None where there was no room for it."""
+
+    __slots__ = ("is_done", "segment")
+
+    def __init__(self) -> None:
+        self.segment: Segment | None = None
+        self.is_done = False
 
 
 class Stream:
@@ -54,11 +64,11 @@ class Stream:
     __slots__ = (
         "_clock",
         "_folders_unsynced",
+        "_is_detached",
         "_journal",
         "_lock",
         "_number",
         "_opening",
-        "_reserving",
         "_salt",
         "_spare",
         "_unsynced",
@@ -89,9 +99,9 @@ class Stream:
         self._clock = clock
         self._salt = salt
         self._number = 0
+        self._is_detached = False
         self._lock: Lock | None = None
-        self._reserving: threading.Thread | None = None
-        self._spare: list[Segment] = []
+        self._spare: Spare | None = None
         self._unsynced: list[str] = []
         self._folders_unsynced: set[str] = set()
 
@@ -108,7 +118,7 @@ class Stream:
     @property
     def is_reserving(self) -> bool:
         """Whether the next segment has been asked for."""
-        return self._reserving is not None
+        return self._spare is not None
 
     def advance(self, ended: int, needed: int) -> Segment:
         """Goes on to a new segment with room for `needed` bytes; the records so far ended at position `ended`.
@@ -128,15 +138,20 @@ class Stream:
             segment.begin(identity, self.role, self._salt(), ended, self._clock())
             if first is not None:
                 segment.put(encode_record(first[0], first[1], segment.salt, segment.base + segment.at))
+            if self._is_detached:
+                raise OSError("this process was forked meanwhile")
             segment.publish()
         except BaseException:
-            segment.close()
+            if self._is_detached:
+                segment.detach()
+            else:
+                segment.close()
             raise
+        # In this order: an interrupt in between may leave a segment unused, never two of one number in use.
+        self._number += 1
+        self._folders_unsynced.add(self._journal)
         self.leave()
         self.segment = segment
-        self._number += 1
-        self._reserving = None
-        self._folders_unsynced.add(self._journal)
         return segment
 
     def leave(self) -> None:
@@ -148,20 +163,22 @@ class Stream:
 
     def reserve_ahead(self) -> None:
         """Starts a thread that reserves the next segment: that takes a few system calls, and perhaps the disk's time."""
-        number, spare = self._number, self._spare
+        spare = self._spare = Spare()
+        number = self._number
 
         def reserve() -> None:
             try:
-                spare.append(self._reserve(number, 0))
+                spare.segment = self._reserve(number, 0)
             except (OSError, ValueError):
                 pass  # No room yet: it is tried again, and said, when the segment is needed.
+            finally:
+                spare.is_done = True
 
-        thread = threading.Thread(target=reserve, name="tracelet-segment", daemon=True)
         try:
-            thread.start()
+            # Not threading.Thread, whose start waits for the thread: for ever, in a child that is forked meanwhile.
+            start_new_thread(reserve, ())
         except RuntimeError:
-            return  # No more threads, or the interpreter is going down: it is reserved when needed.
-        self._reserving = thread
+            spare.is_done = True  # No more threads, or the interpreter is going down: reserved when needed.
 
     def spill(self, payload: bytes) -> bytes:
         """Keeps a payload as a blob and returns the payload that refers to it (J6.1).
@@ -191,19 +208,23 @@ class Stream:
 
     def close(self) -> None:
         """Ends the stream: segments are closed, then the lock is given up."""
-        if self._reserving is not None:
-            self._reserving.join(_SPARE_WAIT_SECONDS)
-        while self._spare:
-            self._spare.pop().close()
+        unused = self._take_spare(0)
+        if unused is not None:
+            unused.close()
         self.leave()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def detach(self) -> None:
-        """In a forked child: lets go of the parent's files and lock, and leaves them as they are."""
-        for segment in [*self._spare, *([self.segment] if self.segment is not None else [])]:
-            segment.detach()
+        """In a forked child: lets go of the parent's files and lock, and leaves them as they are.
+
+        A call of `advance` that was under way when its thread forked publishes nothing here.
+        """
+        self._is_detached = True
+        for segment in (self.segment, self._spare.segment if self._spare is not None else None):
+            if segment is not None:
+                segment.detach()
         if self._lock is not None:
             self._lock.close()
 
@@ -211,11 +232,15 @@ class Stream:
         return Segment.reserve(self._journal, self.identity.writer, number, needed, self.mapped)
 
     def _take_spare(self, needed: int) -> Segment | None:
-        if self._reserving is not None:
-            self._reserving.join()
-            self._reserving = None
-        segment = self._spare.pop() if self._spare else None
-        if segment is not None and segment.end < needed:
+        """Returns the segment that was reserved ahead, if it is the right one; it is waited for, but not long."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        end = time.monotonic() + _SPARE_WAIT_SECONDS
+        while not spare.is_done and not self._is_detached and time.monotonic() < end:
+            time.sleep(0.001)
+        segment = spare.segment
+        if segment is not None and (segment.end < needed or segment.number != self._number):
             segment.close()
             return None
         return segment

@@ -96,6 +96,7 @@ class Writer:
         "_convert",
         "_declared",
         "_is_losing",
+        "_is_torn",
         "_limit",
         "_lock",
         "_memory",
@@ -105,9 +106,11 @@ class Writer:
         "_release",
         "_retry_at",
         "_seed",
+        "_segment",
         "_series",
         "_stream",
         "_text_steps",
+        "_was_inside",
         "iteration",
     )
 
@@ -126,6 +129,7 @@ class Writer:
         self._convert: Convert = convert if convert is not None else self._refuse
         self._clock = clock
         self._closed = False
+        self._lock = threading.RLock()
         self._begin(stream)
         _live.add(self)
         _watch_forks()
@@ -133,7 +137,6 @@ class Writer:
     def _begin(self, stream: Stream) -> None:
         """The state of a stream of which nothing has been written."""
         self._stream = stream
-        self._lock = threading.RLock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
         self._busy = False
         self._queue: list[Callable[[], None]] = []
@@ -145,7 +148,12 @@ class Writer:
         self._retry_at = 0.0
         self._problem = ""
         self._is_losing = False
+        self._is_torn = False
+        # In a forked child whose thread forked in the middle of a record: that record is the parent's, and what fails of
+        # it here is nobody's business. Until the child's own stream begins.
+        self._was_inside = False
         # What the hot path needs of the current segment. `_at` is the offset of the next record, here and nowhere else.
+        self._segment: Segment | None = None
         self._memory: Memory = bytearray()
         self._at = self._base = self._seed = 0
         self._limit = -1
@@ -182,7 +190,7 @@ class Writer:
             return
         mine = False
         try:
-            # Not a `with` block, which costs 80 ns more; `_recover` makes up for what it would have done.
+            # Not a `with` block, which costs 80 ns more.
             self._acquire()
             if self._busy:
                 moment = self._clock()
@@ -207,7 +215,15 @@ class Writer:
                     self._drain()
             self._release()
         except BaseException as error:
-            self._recover(mine)
+            # Nothing is called before the lock is given back, since a call is where the next signal may raise.
+            if mine:
+                self._is_torn = True  # perhaps: the next record looks, and mends it
+                self._limit = -1
+                self._busy = False
+            try:
+                self._release()
+            except RuntimeError:
+                pass  # It was stopped before it had the lock, or after it gave it back.
             if not isinstance(error, Exception):
                 raise  # A KeyboardInterrupt is the user's.
             self._fail(name, error)
@@ -271,6 +287,8 @@ class Writer:
     def close(self) -> None:
         """Ends the stream and gives its lock up. What is logged later is refused."""
         with self._lock:
+            if self._is_torn:
+                self._mend()
             self._closed = True
             self._limit = -1
             self._memory = bytearray()
@@ -287,9 +305,11 @@ class Writer:
             self._busy = True
             try:
                 action()
-            except BaseException:
-                self._mend()
-                raise
+            except BaseException as error:
+                self._is_torn = True
+                self._limit = -1
+                if not (self._was_inside and isinstance(error, Exception)):
+                    raise
             finally:
                 self._busy = False
                 if self._queue:
@@ -351,7 +371,9 @@ class Writer:
     def _store(self, body: bytes) -> bool:
         """Writes a record (kind and payload) where `_room` made room for it. False: the disk refused, and it is lost."""
         segment = self._stream.segment
-        assert segment is not None
+        if segment is None:  # forked since `_room`
+            self._lose(1)
+            return False
         at = self._at
         size = record_bytes(len(body) - 4)
         crc = checksum(body, segment.salt, at + self._base)
@@ -372,10 +394,13 @@ class Writer:
 
     def _room(self, needed: int) -> bool:
         """Sees to it that `needed` bytes fit the current segment, taking a new one if need be. False: there is no room."""
-        segment = self._stream.segment
         if self._closed:
             return False
-        if segment is None or self._at + needed > segment.end:
+        if self._is_torn:
+            self._mend()
+            self._is_torn = False
+        segment = self._stream.segment
+        if segment is None or (segment is self._segment and self._at + needed > segment.end):
             if time.monotonic() < self._retry_at:
                 return False
             try:
@@ -384,17 +409,24 @@ class Writer:
                 self._note(error)
                 return False
             self._use(segment)
+        elif segment is not self._segment:
+            self._use(segment)
+            return self._room(needed)
         elif segment.map is not None and self._at > segment.end // 2 and not self._stream.is_reserving:
             self._stream.reserve_ahead()
         self._set_limit(segment)
         return True
 
     def _use(self, segment: Segment) -> None:
+        if segment is not self._stream.segment:
+            return  # forked since it was made: it is the parent's
         self._declared = {}
         self._memory = segment.map if segment.map is not None else bytearray()
         self._at, self._base = segment.at, segment.base
         # J3.3's seed but for the low half of the position; the high half is the same in all of the segment (_set_limit).
         self._seed = segment.salt ^ (segment.base + segment.start >> 32)
+        self._was_inside = False
+        self._segment = segment  # last: an interrupt before this line makes _room begin anew
         if self._is_losing:
             self._is_losing = False
             self._refusals.say_again("lost")
@@ -410,18 +442,6 @@ class Writer:
 
     # When something is wrong.
 
-    def _recover(self, mine: bool) -> None:
-        """Puts things right when an exception, such as a KeyboardInterrupt, left `log` at any place.
-
-        `mine` says that it had set the busy flag. Else it was stopped before that, or inside of another record, whose
-        call gives the lock back.
-        """
-        if mine:
-            self._mend()
-            self._busy = False
-        if not self._busy and self._lock._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks it
-            self._release()
-
     def _mend(self) -> None:
         """After an exception in the middle of a record: it is there, or it is as if it had never been begun.
 
@@ -429,8 +449,8 @@ class Writer:
         stored of it is wiped, so that zeros follow the last record.
         """
         segment = self._stream.segment
-        if segment is None:
-            return
+        if segment is None or segment is not self._segment:
+            return  # It stopped between two segments, which _room finds out.
         memory = segment.map
         if memory is None:
             written = os.fstat(segment.fd).st_size
@@ -453,11 +473,15 @@ class Writer:
         self._note(error)
 
     def _note(self, error: Exception) -> None:
+        if self._was_inside:
+            return
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self._is_losing = True
         self._problem = f"{getattr(error, 'strerror', None) or error}: {self._stream.journal}"
 
     def _lose(self, count: int) -> None:
+        if self._was_inside:
+            return
         if self._closed:
             self._refusals.add("inactive", count=count)
         else:
@@ -467,6 +491,8 @@ class Writer:
         self._refusals.add("value", describe(value))
 
     def _fail(self, name: object, error: Exception) -> None:
+        if self._was_inside:
+            return
         if isinstance(name, str):
             self._refusals.add("internal", f"{type(error).__name__}: {error}")
         else:
@@ -479,10 +505,15 @@ class Writer:
         as well, in the parent's segment.
         """
         before = self._stream
+        was_inside: bool = self._lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks it
         before.detach()
         of = before.identity.writer if before.exists or before.identity.of is None else before.identity.of
         identity = Identity.here(before.identity.run, of)
+        # The lock stays where this thread is inside of it, and gives it back; else nobody is left who would.
+        if not was_inside:
+            self._lock = threading.RLock()
         self._begin(Stream(before.folder, identity, ROLE_CHILD, before.mapped))
+        self._was_inside = was_inside
         self._refusals.forked()
 
 
