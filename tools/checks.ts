@@ -32,7 +32,7 @@ export const checks = (reports?: Reports): ReadonlyArray<Step> => [
     command:
       reports === undefined
         ? "vitest run"
-        : `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reports.vitest}`,
+        : `HISTORIES=10000 vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reports.vitest}`,
     after: ["bundle"]
   },
   { name: "lint", command: "oxlint" },

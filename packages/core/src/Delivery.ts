@@ -181,8 +181,9 @@ export class Lane {
     return Effect.gen({ self: this }, function* () {
       const { backend } = this.target
       const known = yield* this.run.cursor(this.name)
-      const keepsMarks = backend.capabilities.identity === "position"
-      if (known === "damaged" && !keepsMarks) {
+      // Left by a power cut, since cursors are not synced each time. Where a resend is harmless the run is sent again from its start.
+      const { identity } = backend.capabilities
+      if (known === "damaged" && identity !== "position" && identity !== "point") {
         return yield* held(
           this.name,
           `The cursor of ${this.name} for run ${this.run.id} is damaged. Nothing is sent, since it could double what was.`
@@ -208,6 +209,8 @@ export class Lane {
         this.cursor = { ...this.cursor, counts: confirmed.counts, closed: confirmed.closed }
       }
       this.cursor = { ...this.cursor, remote: opened.remote }
+      // On the disk before anything is sent: from then on a cursor that is missing means that nothing was.
+      if (known === undefined && identity !== "position") yield* this.save({ sync: true })
       return opened
     })
   }

@@ -8,7 +8,11 @@ import { RunJournal } from "../src/RunJournal.ts"
 import { Chunk } from "../src/internal/writerTail.ts"
 import * as Histories from "./support/histories.ts"
 
-const count = 600
+// `npm test` asks for 10,000, `npm run histories` for 100,000.
+const count = Number(process.env["HISTORIES"] ?? 600)
+/** Of a living writer's, which take longer. */
+const living = Math.ceil(count / 4)
+const firstSeed = Number(process.env["SEED"] ?? 1)
 
 const open = (history: Histories.History) =>
   Effect.map(Effect.scope, (scope: Scope.Scope) => {
@@ -16,13 +20,13 @@ const open = (history: Histories.History) =>
     return new RunJournal(shared, `memory/runs/${Histories.run}`, Histories.run, scope)
   })
 
-describe(`a reader, over ${count} generated histories`, () => {
+describe(`a reader, over ${count + living} generated histories`, () => {
   it.live(
     "J4.3, J4.4: delivers every good record of a dead writer's damaged journal, in order, and invents none",
     () =>
       Effect.gen(function* () {
         let torn = 0
-        for (let seed = 1; seed <= count; seed++) {
+        for (let seed = firstSeed; seed < firstSeed + count; seed++) {
           const history = yield* Histories.generate(seed)
           const undamaged = { ...history, memory: { ...history.memory, files: new Map(history.memory.files) } }
           const damages = Histories.damage(history, seed)
@@ -49,16 +53,16 @@ describe(`a reader, over ${count} generated histories`, () => {
             )
           }
         }
-        assert.isAbove(torn, count / 2)
+        assert.isAtLeast(torn, Math.floor(count / 2))
       }).pipe(Effect.scoped),
-    120_000
+    1_800_000
   )
 
   it.live(
     "J4.1: follows a living writer whose bytes arrive in any pieces, and delivers each record once",
     () =>
       Effect.gen(function* () {
-        for (let seed = 1; seed <= count; seed++) {
+        for (let seed = firstSeed; seed < firstSeed + living; seed++) {
           const rng = Histories.random(seed)
           const history = yield* Histories.generate(seed)
           const whole = new Map(history.memory.files)
@@ -103,6 +107,6 @@ describe(`a reader, over ${count} generated histories`, () => {
           assert.deepStrictEqual(reader.losses(), { gapBytes: 0, unknown: 0, damaged: 0 }, `seed ${seed}`)
         }
       }).pipe(Effect.scoped),
-    120_000
+    1_800_000
   )
 })
