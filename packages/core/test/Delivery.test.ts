@@ -1,0 +1,277 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { TestClock } from "effect/testing"
+import { describe } from "vitest"
+import { Backend } from "../src/Backend.ts"
+import { BackendError, Throttled, transient, Unauthorised } from "../src/BackendError.ts"
+import type { Target } from "../src/Delivery.ts"
+import * as Journal from "../src/Journal.ts"
+import { JournalStorage } from "../src/JournalStorage.ts"
+import { deliver, type Targets } from "../src/Pipeline.ts"
+import * as Processor from "../src/Processor.ts"
+import * as Route from "../src/Route.ts"
+import { RunId } from "../src/Run.ts"
+import type { RunStarted } from "../src/RunEvent.ts"
+import { makeMemory } from "../src/internal/memoryStorage.ts"
+import * as Recording from "./support/RecordingBackend.ts"
+
+const run = RunId.make("0123456789abcdef")
+const started: RunStarted = {
+  _tag: "RunStarted",
+  time: 1,
+  run: { id: run, project: "p", name: "n", tags: {} },
+  backends: [],
+  client: { language: "typescript", version: "", tracelet: "" }
+}
+
+const target = (backend: Backend["Service"], more: Partial<Target> = {}): Targets =>
+  new Map([["service", { backend, route: undefined, processors: [], permits: Semaphore.makeUnsafe(1), ...more }]])
+
+/** A writer that logs `values` and ends. */
+const record = (values: ReadonlyArray<number>, writes: Journal.WriterOptions = { run, role: "primary" }) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const writer = yield* journal.write(writes)
+      writer.event(started)
+      for (const value of values) writer.point("loss", value, undefined, undefined, 1)
+      writer.event({ _tag: "RunFinished", time: 9, status: "finished" })
+      yield* writer.commit
+    })
+  )
+
+/** Delivers for `seconds` of virtual time, and what the status says then. */
+const deliverFor = (targets: Targets, seconds: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const delivery = yield* deliver(yield* journal.open(run), started, targets)
+      if (delivery === undefined) return undefined
+      yield* delivery.wake
+      for (let i = 0; i < seconds * 10; i++) yield* TestClock.adjust(100)
+      return (yield* delivery.backends).get("service")
+    })
+  )
+
+const memory = () => {
+  const { storage, files, locks } = makeMemory()
+  const layer = Journal.layerFile({ dir: "d" }).pipe(Layer.provide(Layer.succeed(JournalStorage, storage)))
+  return {
+    layer,
+    files,
+    locks,
+    cursor: `d/runs/${run}/cursors/service.json`,
+    dead: `d/runs/${run}/deadletter/service.ndjson`
+  }
+}
+
+const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
+
+describe("a lane", () => {
+  it.effect("J7.2: goes on from its cursor in another life, and sends nothing twice", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer, files, cursor } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1, 2, 3])
+        yield* deliverFor(target(recording.backend), 3)
+        assert.deepInclude(JSON.parse(text(files.get(cursor))), { closed: true, remote: "remote-1", epoch: 0 })
+        const writes = recording.writes()
+        yield* deliverFor(target(recording.backend), 3)
+        assert.strictEqual(recording.writes(), writes)
+        assert.strictEqual(recording.opened.at(-1)?.remote, "remote-1")
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(
+        recording.points.map(({ value }) => value),
+        [1, 2, 3]
+      )
+    })
+  )
+
+  it.effect("J7.9: opens a closed run again for a late writer, and closes it again", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1])
+        yield* deliverFor(target(recording.backend), 3)
+        yield* record([2])
+        yield* deliverFor(target(recording.backend), 3)
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(
+        recording.points.map(({ value }) => value),
+        [1, 2]
+      )
+      assert.strictEqual(recording.closed.length, 2)
+    })
+  )
+
+  it.effect("J8.5: leaves a run alone that another process delivers", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer, locks } = memory()
+      locks.add(`d/runs/${run}/delivery.lock`)
+      const status = yield* Effect.andThen(record([1]), deliverFor(target(recording.backend), 1)).pipe(
+        Effect.provide(layer)
+      )
+      assert.isUndefined(status)
+      assert.strictEqual(recording.opened.length, 0)
+    })
+  )
+
+  it.effect("waits as long as a service asks, and says so", () =>
+    Effect.gen(function* () {
+      const reason = new Throttled({ retryAfterSeconds: 60 })
+      const recording = Recording.make([
+        { fail: new BackendError({ backend: "service", message: "too many requests", reason }) }
+      ])
+      const { layer } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1])
+        const waiting = yield* deliverFor(target(recording.backend), 50)
+        assert.deepInclude(waiting, { state: "waiting", pending: 1, reason: "too many requests" })
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("logs in again once, then holds the lane until somebody acts", () =>
+    Effect.gen(function* () {
+      const refusal = { fail: new BackendError({ backend: "service", message: "401", reason: new Unauthorised() }) }
+      const recording = Recording.make([refusal, refusal, refusal])
+      const { layer } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1])
+        const status = yield* deliverFor(target(recording.backend), 600)
+        assert.deepInclude(status, { state: "held", pending: 1, delivered: 0 })
+        assert.strictEqual(recording.writes(), 2)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("tries a service again for seven days, ever more slowly, and delivers when it is back", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const recording = Recording.make([], () => (isDown ? transient("service", "no answer") : undefined))
+      const { layer } = memory()
+      const scope = yield* Scope.make()
+      yield* Effect.gen(function* () {
+        yield* record([1])
+        const journal = yield* Journal.Journal
+        const opened = yield* Scope.provide(journal.open(run), scope)
+        const delivery = yield* Scope.provide(deliver(opened, started, target(recording.backend)), scope)
+        for (let hour = 0; hour < 7 * 24; hour++) yield* TestClock.adjust("1 hour")
+        const attempts = recording.writes()
+        // Between half a minute and a minute apart.
+        assert.isAtMost(attempts, 2 * 60 * 24 * 7 + 20)
+        assert.isAbove(attempts, 100)
+        isDown = false
+        for (let i = 0; i < 200; i++) yield* TestClock.adjust("1 second")
+        assert.isTrue(delivery?.isDone())
+        assert.strictEqual(recording.points.length, 1)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("J7.3: holds a run that was begun with another route or other processors", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1])
+        yield* deliverFor(target(recording.backend, { processors: [Processor.rename({ loss: "l" })] }), 3)
+        yield* record([2])
+        const status = yield* deliverFor(target(recording.backend, { route: Route.kinds("params") }), 3)
+        assert.strictEqual(status?.state, "held")
+        assert.include(status?.reason, "processor.rename")
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(recording.points.length, 1)
+    })
+  )
+
+  it.effect(
+    "J7.6: sends nothing on a damaged cursor where a resend would double it, and all where it is harmless",
+    () =>
+      Effect.gen(function* () {
+        const recording = Recording.make()
+        const { layer, files, cursor } = memory()
+        const { capabilities } = recording.backend
+        const doubling = Backend.of({ ...recording.backend, capabilities: { ...capabilities, identity: "none" } })
+        yield* Effect.gen(function* () {
+          yield* record([1, 2])
+          yield* deliverFor(target(doubling), 3)
+          files.set(cursor, new Uint8Array(100))
+          const status = yield* deliverFor(target(doubling), 3)
+          assert.strictEqual(status?.state, "held")
+          assert.strictEqual(recording.points.length, 2)
+          yield* deliverFor(target(recording.backend), 3)
+          assert.strictEqual(recording.points.length, 4)
+        }).pipe(Effect.provide(layer))
+      })
+  )
+
+  it.effect("keeps a refused event in the dead letter, with the reason and its identity", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make([
+        { report: () => ({ rejected: [{ event: 0, index: 1, reason: "no such metric" }], retryFrom: undefined }) }
+      ])
+      const { layer, files, dead } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([NaN, -0, 3])
+        const status = yield* deliverFor(target(recording.backend), 3)
+        assert.deepInclude(status, { state: "done", delivered: 2, deadLetter: 1, pending: 0 })
+      }).pipe(Effect.provide(layer))
+      const [line = "", rest] = text(files.get(dead)).split("\n")
+      assert.strictEqual(rest, "")
+      const { event, index, reason } = JSON.parse(line)
+      assert.deepStrictEqual([index, reason], [1, "no such metric"])
+      assert.isTrue(Object.is(event.value, -0))
+      assert.strictEqual(event.name, "loss")
+    })
+  )
+
+  it.effect("J2.7, J10.2: takes the status from primaries, and from a child only that it failed", () =>
+    Effect.gen(function* () {
+      const { layer } = memory()
+      yield* Effect.gen(function* () {
+        const journal = yield* Journal.Journal
+        const end = (role: "primary" | "observer" | "child", status?: "finished" | "failed") =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const writer = yield* journal.write({ run, role, ...(role === "primary" ? {} : { of: "p" }) })
+              writer.event({ _tag: "Heartbeat", time: 5 })
+              if (status !== undefined) writer.event({ _tag: "RunFinished", time: 7, status })
+              yield* writer.commit
+            })
+          )
+        const standing = Effect.scoped(
+          Effect.gen(function* () {
+            const opened = yield* journal.open(run)
+            return (yield* opened.standing(yield* opened.writersNow)).status
+          })
+        )
+        yield* end("primary", "finished")
+        assert.strictEqual(yield* standing, "finished")
+        yield* end("child")
+        yield* end("observer")
+        assert.strictEqual(yield* standing, "finished")
+        yield* end("child", "failed")
+        assert.strictEqual(yield* standing, "failed")
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const writer = yield* journal.write({ run, role: "observer", of: "p" })
+            writer.event({ _tag: "Heartbeat", time: 1 })
+            yield* writer.commit
+            assert.strictEqual(yield* standing, "failed")
+            const child = yield* journal.write({ run, role: "child", of: "p" })
+            child.event({ _tag: "Heartbeat", time: 1 })
+            yield* child.commit
+            assert.strictEqual(yield* standing, "running")
+          })
+        )
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
