@@ -1,4 +1,4 @@
-"""Writes the golden journals of `golden/`, always the same bytes. Run it after a change of the format, and read the diff.
+"""Writes the golden journals of `golden/`, always the same bytes. Run it after a change of the format; read the diff.
 
     python packages/bridge-python/protocol/make_golden.py
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import tracelet
 
 SRC = Path(tracelet.__file__).resolve().parent.parent

@@ -111,13 +111,13 @@ def read_writer(run_folder: Path, run: str, writer: str) -> WriterView:
         headers.append(header)
         first = good_record(data, header.length, header)
         ends.append(struct.unpack("<Q", first[2])[0] if first and first[1] == 4 and len(first[2]) == 8 else None)
-    for index, (data, header) in enumerate(zip(segments, headers)):
-        if header is None:
+    for index, (data, good) in enumerate(zip(segments, headers)):
+        if good is None:
             view.gap_bytes += len(data)  # J2.1
             continue
-        view.role = view.role or header.role
-        view.identity = view.identity or header.identity
-        _read_segment(run_folder, view, data, header, ends[index + 1] if index + 1 < len(ends) else None)
+        view.role = view.role or good.role
+        view.identity = view.identity or good.identity
+        _read_segment(run_folder, view, data, good, ends[index + 1] if index + 1 < len(ends) else None)
     return view
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import tracelet
 import tracelet._node
 from tracelet._delivery import can_outlive, parse_wait
@@ -127,7 +128,9 @@ def test_waits_until_drained(agent: FakeAgent, caplog: pytest.LogCaptureFixture)
     assert caplog.records == []
 
 
-def test_the_wait_has_a_deadline(agent: FakeAgent, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_wait_has_a_deadline(
+    agent: FakeAgent, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     agent.state["drained"] = False
     agent.state["backends"] = {"local": {"delivered": 40, "pending": 60, "deadLetter": 0, "state": "delivering"}}
     tracelet.start_logging("deadline")
@@ -139,7 +142,9 @@ def test_the_wait_has_a_deadline(agent: FakeAgent, caplog: pytest.LogCaptureFixt
     assert "delivering deadline: local 40 of 100" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["CI", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "COLAB_GPU", "KAGGLE_KERNEL_RUN_TYPE"])
+@pytest.mark.parametrize(
+    "name", ["CI", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "COLAB_GPU", "KAGGLE_KERNEL_RUN_TYPE"]
+)
 def test_auto_waits_where_the_agent_would_be_killed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(os, "getppid", lambda: 2)
     assert can_outlive()
@@ -185,8 +190,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tracelet._node, "_PACKAGE", str(tmp_path))
     node = tmp_path / "node"
     node.write_text(
-        f"#!/bin/sh\n[ \"$1\" = --version ] && {{ echo v22.19.1; exit; }}\n"
-        f"echo \"$@\" >> {tmp_path}/calls\nls -l /proc/$$/fd > {tmp_path}/fds\nps -o sid=,ppid= -p $$ > {tmp_path}/ids\n"
+        f'#!/bin/sh\n[ "$1" = --version ] && {{ echo v22.19.1; exit; }}\n'
+        f'echo "$@" >> {tmp_path}/calls\nls -l /proc/$$/fd > {tmp_path}/fds\nps -o sid=,ppid= -p $$ > {tmp_path}/ids\n'
     )
     node.chmod(0o755)
     monkeypatch.delenv("TRACELET_AGENT")
@@ -215,7 +220,9 @@ def test_starts_one_detached(folder: Path, bundle: Path, monkeypatch: pytest.Mon
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_says_that_the_agent_does_not_answer(folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_says_that_the_agent_does_not_answer(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
     tracelet.start_logging("silent")
     tracelet.stop_logging(wait=True)
@@ -265,7 +272,9 @@ def test_replaces_an_agent_of_another_version(
     assert [path for _, path, _ in old.asked] == ["/v1/status", "/v1/stop"]
 
 
-def test_a_stale_file_starts_another(folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_stale_file_starts_another(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A3"""
     monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
     (folder / "agents").mkdir(parents=True)

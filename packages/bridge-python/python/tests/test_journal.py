@@ -10,8 +10,9 @@ from pathlib import Path
 
 import journal_reader
 import pytest
-import tracelet
 from journal_reader import Header, WriterView, good_record, only_run, primary
+
+import tracelet
 from tracelet._format import encode_header, encode_record
 from tracelet._segment import segment_bytes
 
@@ -86,7 +87,9 @@ def test_first_record_is_run_started(folder: Path) -> None:
         backend="local,mlflow,mine",
         api_key="geheim-1",
         backend_url="http://u:geheim-2@host/",
-        config={"mlflow": {"token": "geheim-3", "uri": "http://me:geheim-4@h/p", "deep": {"password": "geheim-5", "n": 1}}},
+        config={
+            "mlflow": {"token": "geheim-3", "uri": "http://me:geheim-4@h/p", "deep": {"password": "geheim-5", "n": 1}}
+        },
     )
     path = segments(only_run(folder))[0]
     _, kind, payload = records(path)[0]

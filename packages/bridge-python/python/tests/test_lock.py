@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tracelet
 from journal_reader import only_run
+
+import tracelet
 from tracelet._lock import take_lock
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open-file-description locks are Linux's")

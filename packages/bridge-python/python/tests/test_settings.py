@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 import tracelet
 from tracelet import TraceletSettings
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tracelet
 from journal_reader import only_run, primary
+
+import tracelet
 
 START = "import os, signal, sys, time, tracelet\nrun = tracelet.start_logging('s')\nrun.log_metric('loss', 1.0, 0)\n"
 
@@ -31,7 +32,13 @@ ENDINGS: list[tuple[str, int, str | None, int | None, str]] = [
     ("try: raise ValueError\nexcept ValueError: pass", 0, "finished", None, ""),
     # stop_logging in the finally of the exception
     ("try: raise ValueError('no')\nfinally: tracelet.stop_logging()", 1, "failed", 1, "ValueError: no"),
-    ("def main(): tracelet.stop_logging()\ntry: raise ImportError\nexcept ImportError: main()", 0, "finished", None, ""),
+    (
+        "def main(): tracelet.stop_logging()\ntry: raise ImportError\nexcept ImportError: main()",
+        0,
+        "finished",
+        None,
+        "",
+    ),
     # the context manager
     ("with run: pass", 0, "finished", None, ""),
     ("with run: raise ValueError('no')", 1, "failed", 1, "ValueError: no"),
@@ -114,7 +121,9 @@ t = threading.Thread(target=lambda: tracelet.start_logging("thread").log_metric(
 def test_sigterm_in_the_middle_of_records(folder: Path, script: Any) -> None:
     """The handler runs between two instructions of a record; the end record comes behind it, whole."""
     for _ in range(5):
-        process = script.start(START + "print('ready', flush=True)\ns = 1\nwhile True: run.log_metric('loss', 1.0, s); s += 1")
+        process = script.start(
+            START + "print('ready', flush=True)\ns = 1\nwhile True: run.log_metric('loss', 1.0, s); s += 1"
+        )
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tracelet
-import tracelet._writer
 from journal_reader import only_run, primary
+
+import tracelet
+import tracelet._stream
+import tracelet._writer
 from tracelet._filesystem import file_system_of
 from tracelet._folder import find_folder
 
@@ -27,7 +29,9 @@ def messages(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     point = tmp_path / "small"
     point.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(point)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(point)], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     yield point
@@ -36,7 +40,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("writer", ["mmap", "write"])
-def test_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, writer: str) -> None:
+def test_full_disk(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, writer: str
+) -> None:
     """Points are counted as lost, said once, and recording goes on when there is room again."""
     monkeypatch.setenv("TRACELET_DIR", str(small_disk / "folder"))
     monkeypatch.setenv("TRACELET_WRITER", writer)
@@ -86,14 +92,14 @@ def test_pace_of_asking_again(small_disk: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TRACELET_DIR", str(small_disk / "folder"))
     (small_disk / "ballast").write_bytes(b"x" * (252 << 10))
     asked = 0
-    original = tracelet._writer.Stream.advance
+    original = tracelet._stream.Stream.advance
 
     def advance(*args: Any) -> Any:
         nonlocal asked
         asked += 1
         return original(*args)
 
-    monkeypatch.setattr(tracelet._writer.Stream, "advance", advance)
+    monkeypatch.setattr(tracelet._stream.Stream, "advance", advance)
     run = tracelet.start_logging("full")
     began = time.monotonic()
     for step in range(5000):

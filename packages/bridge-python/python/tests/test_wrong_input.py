@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tracelet
 from journal_reader import only_run, primary
+
+import tracelet
 
 LIMIT = 2**53 - 1
 
@@ -167,7 +168,7 @@ def test_torch(folder: Path) -> None:
 
 
 def test_steps(folder: Path) -> None:
-    """J5.20: negative, repeated and late ones are legal; beyond ±(2^53 − 1) they are refused."""
+    """J5.20: negative, repeated and late ones are legal; beyond ±(2^53 - 1) they are refused."""
     good = [0, -1, 5, 5, 2, LIMIT, -LIMIT, True, 3.0, Tensor(4)]
     bad: list[Any] = [LIMIT + 1, -LIMIT - 1, 10**30, 1.5, "1", math.nan, math.inf, [1], Fails()]
     run = tracelet.start_logging("steps")
@@ -184,8 +185,36 @@ def test_steps(folder: Path) -> None:
     assert view.points("m") == view.points("n")
 
 
-GOOD_NAMES = ["__proto__", "a/b", "x" * 1024, "é" * 512, "a\0b\n\t", "\u200b", "📉", " ", '"', "\\", "constructor", "\ufeff"]
-BAD_NAMES: list[Any] = ["", "x" * 1025, "é" * 513, "x" * 1_000_000, "\ud800", "a\udfffb", 5, None, 1.5, b"loss", (), ("a", "{}"), [], {}]
+GOOD_NAMES = [
+    "__proto__",
+    "a/b",
+    "x" * 1024,
+    "é" * 512,
+    "a\0b\n\t",
+    "\u200b",
+    "📉",
+    " ",
+    '"',
+    "\\",
+    "constructor",
+    "\ufeff",
+]
+BAD_NAMES: list[Any] = [
+    "",
+    "x" * 1025,
+    "é" * 513,
+    "x" * 1_000_000,
+    "\ud800",
+    "a\udfffb",
+    5,
+    None,
+    1.5,
+    b"loss",
+    (),
+    ("a", "{}"),
+    [],
+    {},
+]
 
 
 def test_names(folder: Path) -> None:

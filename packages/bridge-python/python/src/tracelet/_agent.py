@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Mapping
 
 from ._http import AgentError, request
@@ -95,9 +96,8 @@ class Agent:
 
     def begin(self) -> None:
         """Finds or starts the agent and tells it of the run, in a thread."""
-        thread = threading.Thread(target=self._work, name="tracelet-agent", daemon=True)
         try:
-            thread.start()
+            start_new_thread(self._work, ())  # threading.Thread would wait until it runs
         except RuntimeError:
             self._work()  # The interpreter is going down, or has no thread left.
 

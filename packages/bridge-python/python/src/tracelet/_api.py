@@ -68,9 +68,9 @@ def stop_logging(wait: Wait | None = None, timeout: float | None = None) -> None
     """Ends the run that is going on, if there is one. In a `finally` during an exception the run has failed.
 
     Args:
-        wait: `"auto"` hands over to the agent where that may outlive this process, and else (container, batch scheduler,
-            CI, notebook service) waits until all is delivered; True waits, False does not, a number is how many seconds
-            to wait at most. Default: the setting `stop_wait`, which is `"auto"`.
+        wait: `"auto"` hands over to the agent where that may outlive this process, and else (container, batch
+            scheduler, CI, notebook service) waits until all is delivered; True waits, False does not, a number is how
+            many seconds to wait at most. Default: the setting `stop_wait`, which is `"auto"`.
         timeout: the longest wait in seconds; default: the setting `stop_timeout`, 300.
     """
     active = get_active()

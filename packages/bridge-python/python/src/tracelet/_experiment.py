@@ -102,7 +102,7 @@ class Experiment:
 
         Args:
             value: any number: also a boolean, a numpy scalar, a tensor of one element, NaN.
-            iteration: the step, a whole number within ±(2^53 − 1); default: the one of `set_iteration`, else one more
+            iteration: the step, a whole number within ±(2^53 - 1); default: the one of `set_iteration`, else one more
                 than the series' greatest, from 0.
         """
         # While the run goes on, an attribute of the same name is called in place of this: the writer's own `log`.
@@ -138,7 +138,7 @@ class Experiment:
         """Records parameters. Values may be nested; what JSON has no form for is kept as a text.
 
         Args:
-            params: a mapping, a dataclass or an `argparse.Namespace`. Another value for a key is kept; the last one shows.
+            params: a mapping, a dataclass or an `argparse.Namespace`. Of several values for a key the last shows.
         """
         try:
             fields = to_json(params) if not isinstance(params, Mapping) else params
@@ -300,7 +300,7 @@ class Experiment:
             self.finish(Outcome.of_exception(error))
 
     def finish(self, outcome: Outcome, wait: Wait | None = None, timeout: float | None = None) -> None:
-        """Ends the run with this outcome: the end record, the hooks, the delivery. Never raises; only the first call counts."""
+        """Ends the run: the end record, the hooks, the delivery. Never raises; only the first call counts."""
         from . import _active
 
         watch, writer = self._watch, self._writer

@@ -10,9 +10,9 @@ FOLDER_NAME = ".tracelet"
 def find_folder(start: str | None = None) -> str:
     """Returns the tracelet folder's absolute path, whether it exists or not.
 
-    `TRACELET_DIR`; else the nearest `.tracelet` from `start` (the working directory) upwards; else `.tracelet` beside the
-    nearest `.git` upwards; else `.tracelet` in `start`. The home folder's `.tracelet` holds the user's plugins: it counts only
-    when `start` is the home folder.
+    `TRACELET_DIR`; else the nearest `.tracelet` from `start` (the working directory) upwards; else `.tracelet` beside
+    the nearest `.git` upwards; else `.tracelet` in `start`. The home folder's `.tracelet` holds the user's plugins:
+    it counts only when `start` is the home folder.
 
     Raises:
         OSError: the working directory is gone.
@@ -54,7 +54,7 @@ def make_folder(folder: str) -> None:
 
 
 def make_private(path: str) -> None:
-    """Makes a folder and those above it that are missing, each with mode 0700 (`os.makedirs` gives it to the last alone).
+    """Makes a folder and those above it that are missing, each with mode 0700 (`os.makedirs`: the last alone).
 
     Raises:
         OSError: one cannot be made.

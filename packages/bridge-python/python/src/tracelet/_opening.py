@@ -95,7 +95,7 @@ def run_started(
     configs: Mapping[str, Json],
     version: str,
 ) -> dict[str, Json]:
-    """Returns the payload of `runStarted`. A backend that is not known here has no version: whoever delivers knows it."""
+    """Returns the payload of `runStarted`. A backend that is unknown here has no version: who delivers knows it."""
     backends: list[Json] = [
         {
             "name": backend,

@@ -92,9 +92,9 @@ def encode_context(context: Mapping[str, object]) -> str | None:
 def to_json(value: object) -> Json:
     """Returns the JSON form of any value (J5.24).
 
-    NaN and infinities are texts, whole numbers beyond ±(2^53 − 1) the text of their digits, keys texts. Numpy values and
-    tensors of up to 10,000 elements are numbers and lists; enums their value, dataclasses and namespaces objects, paths
-    and all else texts.
+    NaN and infinities are texts, whole numbers beyond ±(2^53 - 1) the text of their digits, keys texts. Numpy values
+    and tensors of up to 10,000 elements are numbers and lists; enums their value, dataclasses and namespaces objects,
+    paths and all else texts.
 
     Raises:
         NotJson: it contains itself, is nested deeper than 64, or has too many digits.

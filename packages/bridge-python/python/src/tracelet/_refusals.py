@@ -53,7 +53,9 @@ def _say(sentence: str, level: int) -> None:
     """
     try:
         logging = sys.modules.get("logging")
-        if logging is not None and hasattr(logging, "shutdown"):  # the last thing that it defines: it is loaded to its end
+        if logging is not None and hasattr(
+            logging, "shutdown"
+        ):  # the last thing that it defines: it is loaded to its end
             logging.getLogger("tracelet").log(level, "tracelet: %s", sentence)
         elif level >= _WARNING and sys.stderr is not None:
             sys.stderr.write(f"tracelet: {sentence}\n")

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Callable, Optional, Union
 
@@ -83,6 +84,7 @@ class ExitWatch:
         self._exit_before = sys.exit
         sys.exit = self._exit  # type: ignore[assignment]
         atexit.register(self._at_exit)
+        _watch_forks(self)
         if threading.current_thread() is threading.main_thread():
             try:
                 before = signal.getsignal(signal.SIGTERM)
@@ -99,6 +101,11 @@ class ExitWatch:
         if sys.exit is self._exit:
             sys.exit = self._exit_before  # type: ignore[assignment]
         atexit.unregister(self._at_exit)
+        self.leave_sigterm()
+
+    def leave_sigterm(self) -> None:
+        """Puts back what SIGTERM did before. Also done in forked children: a pool that ends its workers by it waits for
+        them, and a handler in Python may come too late for a worker that is about to block."""
         if self._has_sigterm and threading.current_thread() is threading.main_thread():
             self._has_sigterm = False
             try:
@@ -154,3 +161,20 @@ class ExitWatch:
 
     def _at_exit(self) -> None:
         self._experiment.finish(self.outcome())
+
+
+_watched: weakref.WeakSet[ExitWatch] = weakref.WeakSet()
+_is_watching = False
+
+
+def _watch_forks(watch: ExitWatch) -> None:
+    global _is_watching
+    _watched.add(watch)
+    if not _is_watching and hasattr(os, "register_at_fork"):
+        _is_watching = True
+        os.register_at_fork(after_in_child=_in_child)
+
+
+def _in_child() -> None:
+    for watch in list(_watched):
+        watch.leave_sigterm()

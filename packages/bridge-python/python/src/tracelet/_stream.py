@@ -1,8 +1,8 @@
 """The files of one writer's stream: its folder, its lock, its segments one after another, its spilled payloads.
 
-It knows when a new segment is due and how it begins (docs/spec/journal.md J2.5, J2.6, J5.4), reserves the next one ahead
-of time, and remembers what has not been synced yet. What goes into records is the writer's business (`_writer.py`), and
-so is the writer's lock between threads, under which everything here but `sync` is called.
+It knows when a new segment is due and how it begins (docs/spec/journal.md J2.5, J2.6, J5.4), reserves the next one
+ahead of time, and remembers what has not been synced yet. What goes into records is the writer's business
+(`_writer.py`), and so is the writer's lock between threads, under which everything here but `sync` is called.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from _thread import start_new_thread
 from typing import Callable
 
 from ._blob import write_blob
+from ._folder import make_folder, make_private
 from ._format import (
     BLOB_BYTES_MAX,
     CONTINUED,
@@ -23,7 +24,6 @@ from ._format import (
     encode_record,
     record_bytes,
 )
-from ._folder import make_folder, make_private
 from ._ids import Identity, new_salt
 from ._lock import Lock, take_lock
 from ._payload import encode
@@ -162,7 +162,7 @@ class Stream:
             segment.close()
 
     def reserve_ahead(self) -> None:
-        """Starts a thread that reserves the next segment: that takes a few system calls, and perhaps the disk's time."""
+        """Starts a thread that reserves the next segment: a few system calls, and perhaps the disk's time."""
         spare = self._spare = Spare()
         number = self._number
 
@@ -246,7 +246,7 @@ class Stream:
         return segment
 
     def _make_folder(self) -> None:
-        """Makes the folder and takes the lock, in this order and before any segment: one without a lock is over (J8.6)."""
+        """Makes the folder and takes the lock, in this order and before any segment: without one it is over (J8.6)."""
         if self._lock is not None:
             return
         runs = os.path.dirname(self.folder)

@@ -13,9 +13,9 @@ from ._format import STEP_MAX
 def to_float(value: object) -> float | None:
     """Returns `value` as the float64 to store, or None when it is not one number.
 
-    Numbers of every kind, booleans (1.0, 0.0), numpy scalars, and tensors and arrays of one element are numbers. A whole
-    number beyond 2^53 becomes the nearest float64; one beyond the range of a float64 is refused, as are texts. NaN and
-    the infinities are values.
+    Numbers of every kind, booleans (1.0, 0.0), numpy scalars, and tensors and arrays of one element are numbers. A
+    whole number beyond 2^53 becomes the nearest float64; one beyond the range of a float64 is refused, as are texts.
+    NaN and the infinities are values.
     """
     if type(value) is float:
         return value
@@ -53,7 +53,7 @@ def _checked(value: object) -> float | None:
 
 
 def to_step(step: object) -> int | None:
-    """Returns `step` as a whole number within ±(2^53 − 1), or None when it is none."""
+    """Returns `step` as a whole number within ±(2^53 - 1), or None when it is none."""
     if type(step) is not int:
         number = _to_int(step)
         if number is None:

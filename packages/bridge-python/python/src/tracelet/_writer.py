@@ -11,10 +11,12 @@ at work: the busy flag then sends the record to a queue, which the outer call wr
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
 from mmap import mmap
+from types import FrameType
 from typing import Callable, Union
 from zlib import crc32
 
@@ -149,8 +151,8 @@ class Writer:
         self._problem = ""
         self._is_losing = False
         self._is_torn = False
-        # In a forked child whose thread forked in the middle of a record: that record is the parent's, and what fails of
-        # it here is nobody's business. Until the child's own stream begins.
+        # In a forked child whose thread forked in the middle of a record: that record is the parent's, and what fails
+        # of it here is nobody's business. Until the child's own stream begins.
         self._was_inside = False
         # What the hot path needs of the current segment. `_at` is the offset of the next record, here and nowhere else.
         self._segment: Segment | None = None
@@ -192,7 +194,7 @@ class Writer:
         try:
             # Not a `with` block, which costs 80 ns more.
             self._acquire()
-            if self._busy:
+            if self._busy and self._is_inside(sys._getframe(1)):
                 moment = self._clock()
                 self._queue.append(lambda: self._point(name, value, step, moment))
             else:
@@ -277,9 +279,9 @@ class Writer:
         return True
 
     def when_free(self, action: Callable[[], None]) -> None:
-        """Runs `action` now or, when called from a signal handler that interrupted a record, right after that record."""
+        """Runs `action` now or, in a signal handler that interrupted a record, right after that record."""
         with self._lock:
-            if self._busy:
+            if self._busy and self._is_inside(sys._getframe(1)):
                 self._queue.append(lambda: self._outside(action))
                 return
         action()
@@ -299,7 +301,7 @@ class Writer:
 
     def _run(self, action: Callable[[], None]) -> None:
         with self._lock:
-            if self._busy:
+            if self._busy and self._is_inside(sys._getframe(1)):
                 self._queue.append(action)
                 return
             self._busy = True
@@ -369,7 +371,7 @@ class Writer:
             self._lose(1)
 
     def _store(self, body: bytes) -> bool:
-        """Writes a record (kind and payload) where `_room` made room for it. False: the disk refused, and it is lost."""
+        """Writes a record (kind and payload) where `_room` made room for it. False: the disk refused it."""
         segment = self._stream.segment
         if segment is None:  # forked since `_room`
             self._lose(1)
@@ -393,7 +395,7 @@ class Writer:
         return True
 
     def _room(self, needed: int) -> bool:
-        """Sees to it that `needed` bytes fit the current segment, taking a new one if need be. False: there is no room."""
+        """Sees to it that `needed` bytes fit the current segment, or else a new one. False: there is no room."""
         if self._closed:
             return False
         if self._is_torn:
@@ -423,7 +425,7 @@ class Writer:
         self._declared = {}
         self._memory = segment.map if segment.map is not None else bytearray()
         self._at, self._base = segment.at, segment.base
-        # J3.3's seed but for the low half of the position; the high half is the same in all of the segment (_set_limit).
+        # J3.3's seed but for the low half of the position; the high half stays the same (see `_set_limit`).
         self._seed = segment.salt ^ (segment.base + segment.start >> 32)
         self._was_inside = False
         self._segment = segment  # last: an interrupt before this line makes _room begin anew
@@ -441,6 +443,20 @@ class Writer:
             self._limit = segment.end - POINT_RECORD_BYTES if self._stream.is_reserving else segment.end // 2
 
     # When something is wrong.
+
+    def _is_inside(self, frame: FrameType | None) -> bool:
+        """Whether `frame`, or one that called it, is in the middle of a record of this writer.
+
+        If none is, the busy flag is left over: before Python 3.11 an exception may come between any two instructions,
+        and so between the end of a record and the line that takes the flag down.
+        """
+        while frame is not None:
+            if frame.f_code in _RECORDING and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        self._is_torn = True
+        self._limit = -1
+        return False
 
     def _mend(self) -> None:
         """After an exception in the middle of a record: it is there, or it is as if it had never been begun.
@@ -505,18 +521,21 @@ class Writer:
         as well, in the parent's segment.
         """
         before = self._stream
+        # The lock stays, and who is inside of it gives it back, unless a thread holds it that is not in this process.
         was_inside: bool = self._lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks it
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
         before.detach()
         of = before.identity.writer if before.exists or before.identity.of is None else before.identity.of
         identity = Identity.here(before.identity.run, of)
-        # The lock stays where this thread is inside of it, and gives it back; else nobody is left who would.
-        if not was_inside:
-            self._lock = threading.RLock()
         self._begin(Stream(before.folder, identity, ROLE_CHILD, before.mapped))
         self._was_inside = was_inside
         self._refusals.forked()
 
 
+_RECORDING = (Writer.log.__code__, Writer._run.__code__)
 _live: weakref.WeakSet[Writer] = weakref.WeakSet()
 _is_watching = False
 

@@ -1,6 +1,7 @@
 """Settings: arguments beat `TRACELET_*` variables, variables beat a `.env` file, that beats the defaults.
 
-A setting of which nothing can be made is said once and left at the next best; nothing here raises for what a user wrote.
+A setting of which nothing can be made is said once and left at the next best; nothing here raises for what a user
+wrote.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ _FIELDS: dict[str, tuple[object, Callable[[object], object]]] = {
 class TraceletSettings:
     """What a run is recorded with.
 
-    Every field may be given by name here (an unknown one is named in a warning), by a variable `TRACELET_<FIELD>`, or in
-    a file `.env` of the working directory.
+    Every field may be given by name here (an unknown one is named in a warning), by a variable `TRACELET_<FIELD>`, or
+    in a file `.env` of the working directory.
 
     Attributes:
         project: name of the group of runs; default `default`. Alias `project_name`.

@@ -1,7 +1,7 @@
 """Hooks into training libraries: put in when a run starts, taken out when it stops, and never importing a library.
 
-Each hook names the modules whose classes it changes. A module that is loaded is changed at once; for the others a finder
-at the head of `sys.meta_path` waits until the program imports them.
+Each hook names the modules whose classes it changes. A module that is loaded is changed at once; for the others a
+finder at the head of `sys.meta_path` waits until the program imports them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from .._refusals import inform
 

@@ -1,8 +1,8 @@
 """Lightning, under both of its names: a logger of ours among `trainer.loggers`.
 
-It is given what the trainer logs, at the trainer's step, after the trainer's own reduction, as plain numbers: nothing is
-read from a device a second time. It comes last in the list, so `trainer.logger` stays the user's; where it is the only
-one (`logger=False`), its empty name and version leave the folder of the checkpoints where it was.
+It is given what the trainer logs, at the trainer's step, after the trainer's own reduction, as plain numbers: nothing
+is read from a device a second time. It comes last in the list, so `trainer.logger` stays the user's; where it is the
+only one (`logger=False`), its empty name and version leave the folder of the checkpoints where it was.
 """
 
 from __future__ import annotations
