@@ -78,7 +78,8 @@ const insertRun = (connection: Connection, { run, startedAt }: OpenRun): number 
   const row = connection
     .prepare(
       `INSERT INTO run (id, project, name, status, started_at) VALUES (?, ?, ?, 'running', ?)
-       ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name, started_at = excluded.started_at
+       ON CONFLICT (id) DO UPDATE SET project = excluded.project, started_at = excluded.started_at,
+         name = iif(renamed_at IS NULL, excluded.name, name)
        RETURNING run`
     )
     .get(run.id, run.project, run.name, startedAt)

@@ -93,7 +93,21 @@ const steps: ReadonlyArray<string> = [
      time REAL NOT NULL,
      payload TEXT NOT NULL,
      PRIMARY KEY (run, kind, writer, position)
-   ) STRICT, WITHOUT ROWID;`
+   ) STRICT, WITHOUT ROWID;`,
+  // Names that change, and tags that are taken away (journal.md J5.9, J5.14).
+  `ALTER TABLE run ADD COLUMN renamed_at REAL;
+   ALTER TABLE run ADD COLUMN renamed_by TEXT;
+   CREATE TABLE tag_2 (
+     run INTEGER NOT NULL,
+     key TEXT NOT NULL,
+     writer TEXT NOT NULL,
+     time REAL NOT NULL,
+     value TEXT,
+     PRIMARY KEY (run, key, writer)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO tag_2 SELECT * FROM tag;
+   DROP TABLE tag;
+   ALTER TABLE tag_2 RENAME TO tag;`
 ]
 
 /** The version this package reads and writes. Older stores are migrated when they are opened, newer ones refused. */

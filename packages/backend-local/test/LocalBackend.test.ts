@@ -10,7 +10,7 @@ import * as Series from "@tracelet/core/Series"
 import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
 import { LocalReader, layerStore, type Columns } from "@tracelet/backend-local/LocalReader"
 import * as LocalStore from "@tracelet/backend-local/LocalStore"
-import { batch, cut, openRun, params, points, positionOf, runId, series, tags, type Point } from "./batches.ts"
+import { batch, cut, openRun, params, points, positionOf, renamed, runId, series, tags, type Point } from "./batches.ts"
 
 const Memory = Layer.mergeAll(LocalBackend.layerStore, layerStore).pipe(
   Layer.provideMerge(Layer.fresh(LocalStore.layer({ file: ":memory:" })))
@@ -298,6 +298,63 @@ describe("LocalBackend", () => {
         assert.deepStrictEqual((yield* reader.runs({ tag: { key: "stage", value: "w1" } })).length, 0)
       })
     )
+  )
+
+  it.effect("takes a tag away, and lets another writer set it again later (J5.9, S2.6)", () =>
+    withRun((run, reader) =>
+      Effect.gen(function* () {
+        yield* run.write(
+          batch(
+            "w1",
+            [
+              tags(
+                0,
+                [
+                  ["stage", null],
+                  ["none", null]
+                ],
+                50
+              )
+            ],
+            0,
+            1
+          )
+        )
+        assert.deepStrictEqual(yield* reader.tags(runId), new Map([["demo", ""]]))
+        yield* run.write(batch("w2", [tags(0, [["stage", "old"]], 40)], 0, 1))
+        assert.isFalse((yield* reader.tags(runId)).has("stage"))
+        yield* run.write(batch("w3", [tags(0, [["stage", "new"]], 60)], 0, 1))
+        assert.strictEqual((yield* reader.find(runId)).tags.get("stage"), "new")
+      })
+    )
+  )
+
+  it.effect(
+    "has the latest name whatever order the writers come in, and keeps it when the run is opened again (J5.14)",
+    () =>
+      Effect.gen(function* () {
+        const logs = {
+          w1: [renamed(0, "a", 10), renamed(1, "c", 5)],
+          w2: [renamed(0, "b", 10)],
+          w3: [renamed(0, "first", 3)]
+        }
+        for (const order of [
+          ["w1", "w2", "w3"],
+          ["w3", "w2", "w1"],
+          ["w2", "w1", "w3"]
+        ] as const) {
+          yield* Effect.gen(function* () {
+            const backend = yield* Backend
+            const reader = yield* LocalReader
+            const run = yield* backend.open(openRun())
+            for (const writer of order) yield* run.write(batch(writer, logs[writer], 0, logs[writer].length))
+            yield* backend.open(openRun())
+            assert.deepStrictEqual([(yield* reader.find(runId)).name, (yield* reader.find("b")).id], ["b", runId])
+            assert.strictEqual((yield* Effect.flip(reader.find("baseline")))._tag, "RunNotFound")
+            assert.strictEqual((yield* reader.find(runId)).counts.delivered, 4)
+          }).pipe(Effect.provide(Layer.fresh(Memory)), Effect.scoped)
+        }
+      })
   )
 
   it.effect("keeps the status of the last close, and is running again after a late write (S2.2)", () =>

@@ -10,7 +10,7 @@ import { Backend } from "@tracelet/core/Backend"
 import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
 import * as Reader from "@tracelet/backend-local/LocalReader"
 import * as LocalStore from "@tracelet/backend-local/LocalStore"
-import { batch, openRun, points, runId, series } from "./batches.ts"
+import { batch, openRun, points, renamed, runId, series, tags } from "./batches.ts"
 import { temporary } from "./temporary.ts"
 
 const record = (n: number, count = 2_000) =>
@@ -140,6 +140,29 @@ describe("LocalStore", () => {
         }).pipe(Effect.provide(context))
       }
     }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "migrates a store of version 1, which had no names that change and no tags that are taken away (S1.2)",
+    () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporary, "store.db")
+        yield* filled(file)
+        const database = new DatabaseSync(file)
+        database.exec(`ALTER TABLE run DROP COLUMN renamed_at; ALTER TABLE run DROP COLUMN renamed_by; DROP TABLE tag;
+        CREATE TABLE tag (run INTEGER NOT NULL, key TEXT NOT NULL, writer TEXT NOT NULL, time REAL NOT NULL, value TEXT NOT NULL,
+          PRIMARY KEY (run, key, writer)) STRICT, WITHOUT ROWID;
+        INSERT INTO tag SELECT run, 'kept', '', -9e999, 'yes' FROM run; PRAGMA user_version = 1`)
+        database.close()
+        yield* Effect.gen(function* () {
+          const reader = yield* Reader.LocalReader
+          const run = yield* (yield* Backend).open(openRun())
+          assert.deepStrictEqual((yield* reader.find(runId)).tags, new Map([["kept", "yes"]]))
+          yield* run.write(batch("v", [tags(0, [["kept", null]]), renamed(1, "better")], 0, 2))
+          const row = yield* reader.find("better")
+          assert.deepStrictEqual([row.points, row.tags], [40_000, new Map()])
+        }).pipe(Effect.provide(yield* build(file)))
+      }).pipe(Effect.scoped)
   )
 
   it.effect("refuses a store of a newer version and another application's database, and leaves them alone (S1.2)", () =>

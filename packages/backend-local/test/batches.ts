@@ -51,10 +51,21 @@ export const params = (record: number, values: ReadonlyArray<readonly [string, J
   position: positionOf(record)
 })
 
-export const tags = (record: number, values: ReadonlyArray<readonly [string, string]>, time = record): Single => ({
+export const tags = (
+  record: number,
+  values: ReadonlyArray<readonly [string, string | null]>,
+  time = record
+): Single => ({
   _tag: "Tags",
   time,
   tags: Object.fromEntries(values),
+  position: positionOf(record)
+})
+
+export const renamed = (record: number, name: string, time = record): Single => ({
+  _tag: "Renamed",
+  time,
+  name,
   position: positionOf(record)
 })
 

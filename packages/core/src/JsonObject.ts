@@ -27,6 +27,17 @@ export const TextObject = Schema.declare(
   { identifier: "TextObject" }
 )
 
+/** Changes to tags: a text sets one, null takes it away. */
+export interface TagChanges {
+  readonly [key: string]: string | null
+}
+
+export const TagChanges = Schema.declare(
+  (value): value is TagChanges =>
+    isJsonObject(value) && Object.values(value).every((text) => typeof text === "string" || text === null),
+  { identifier: "TagChanges" }
+)
+
 /** `{ key: value }` for a key that may be `__proto__`. */
 export const single = <A extends Json>(key: string, value: A): { readonly [key: string]: A } =>
   Object.fromEntries([[key, value]])

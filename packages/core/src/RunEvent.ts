@@ -3,7 +3,7 @@
  * There is no variant for a single point. Each JSON kind of journal.md §5 has its Schema here; the bytes are `internal/records.ts`'s.
  */
 import * as Schema from "effect/Schema"
-import { JsonObject, TextObject } from "./JsonObject.ts"
+import { JsonObject, TagChanges } from "./JsonObject.ts"
 import { Id, Name } from "./Name.ts"
 import { EndStatus, Run, WriterId } from "./Run.ts"
 import { SeriesContext } from "./SeriesContext.ts"
@@ -49,7 +49,7 @@ export interface Heartbeat extends Schema.Schema.Type<typeof Heartbeat> {}
 export const Params = Schema.TaggedStruct("Params", { time: Time, params: JsonObject })
 export interface Params extends Schema.Schema.Type<typeof Params> {}
 
-export const Tags = Schema.TaggedStruct("Tags", { time: Time, tags: TextObject })
+export const Tags = Schema.TaggedStruct("Tags", { time: Time, tags: TagChanges })
 export interface Tags extends Schema.Schema.Type<typeof Tags> {}
 
 export const Text = Schema.TaggedStruct("Text", {
@@ -103,6 +103,10 @@ export const Console = Schema.TaggedStruct("Console", {
 })
 export interface Console extends Schema.Schema.Type<typeof Console> {}
 
+/** Another name for the run (J5.14); the one of the greatest time shows. */
+export const Renamed = Schema.TaggedStruct("Renamed", { time: Time, name: Name })
+export interface Renamed extends Schema.Schema.Type<typeof Renamed> {}
+
 /** Commits what a derived journal holds up to here: how far it had read each of its inputs (J5.13). */
 export const Derived = Schema.TaggedStruct("Derived", {
   processor: Schema.String,
@@ -122,6 +126,7 @@ export const Payload = Schema.Union([
   Media,
   Artifact,
   Console,
+  Renamed,
   Derived
 ])
 export type Payload = typeof Payload.Type
@@ -151,7 +156,7 @@ export type Single = Payload & { readonly position: number }
 export type RunEvent = PointBatch | Single
 
 /** The kinds a route can choose between and a backend can declare. */
-export const kinds = ["points", "params", "tags", "text", "media", "artifacts", "console"] as const
+export const kinds = ["points", "params", "tags", "text", "media", "artifacts", "console", "names"] as const
 export type Kind = (typeof kinds)[number]
 
 const kindByTag: { readonly [Tag in RunEvent["_tag"]]: Kind | undefined } = {
@@ -162,6 +167,7 @@ const kindByTag: { readonly [Tag in RunEvent["_tag"]]: Kind | undefined } = {
   Media: "media",
   Artifact: "artifacts",
   Console: "console",
+  Renamed: "names",
   RunStarted: undefined,
   RunFinished: undefined,
   Heartbeat: undefined,

@@ -13,7 +13,7 @@ import * as Cursor from "./Cursor.ts"
 import type { JournalStorage, StorageError } from "./JournalStorage.ts"
 import type { JsonObject } from "./JsonObject.ts"
 import * as Run from "./Run.ts"
-import { countOf, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
+import { countOf, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import {
   addLosses,
@@ -247,6 +247,34 @@ export class RunJournal {
   /** The first run-started record, or `undefined` when none can be read (yet). */
   get started(): Effect.Effect<RunStarted | undefined, StorageError> {
     return this.find({ points: 64, bytes: 1 }, (event): event is RunStarted & RunEvent => event._tag === "RunStarted")
+  }
+
+  /** The latest other name the run was given (J5.14). Reads the journals of observers alone: they are short. */
+  get renamed(): Effect.Effect<Renamed | undefined, StorageError> {
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        let latest: Renamed | undefined
+        for (const writer of yield* this.writers) {
+          if (writer.role !== "observer") continue
+          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          yield* Effect.addFinalizer(() => tail.close)
+          let own: Renamed | undefined
+          for (let progress: Progress = "full"; progress === "full";) {
+            const into = new Collected(everything)
+            progress = yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
+            into.flush()
+            const [events] = yield* this.fetchSpilled(into.events)
+            for (const event of events) {
+              // Within one writer order decides, whatever its clock did.
+              if (event._tag === "Renamed") own = { ...event, time: Math.max(event.time, own?.time ?? event.time) }
+            }
+          }
+          // Writers come by id: of equal times the greater id counts, as in the store.
+          if (own !== undefined && (latest === undefined || own.time >= latest.time)) latest = own
+        }
+        return latest
+      })
+    )
   }
 
   private find<E extends RunEvent>(

@@ -50,4 +50,36 @@ describe("Journal", () => {
       assert.isTrue(Run.worst(["finished", "failed"]) === "failed")
     }).pipe(Effect.scoped, Effect.provide(Journal.layerMemory))
   )
+
+  it.effect("has the latest name that observers gave the run, and tags that were taken away (J5.9, J5.14)", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const run = yield* journal.newRunId
+      const primary = yield* journal.write({ run, role: "primary" })
+      primary.point("loss", 1, undefined, undefined, 1)
+      yield* primary.commit
+      const opened = yield* journal.open(run)
+      assert.isUndefined(yield* opened.renamed)
+      const rename = (name: string, time: number) =>
+        Effect.gen(function* () {
+          const writer = yield* journal.write({ run, role: "observer", of: primary.id })
+          writer.event({ _tag: "Renamed", time, name })
+          writer.event({ _tag: "Tags", time, tags: { kept: "", gone: null } })
+        }).pipe(Effect.scoped)
+      yield* rename("late", 20)
+      yield* rename("early", 10)
+      assert.strictEqual((yield* opened.renamed)?.name, "late")
+      const reader = yield* opened.reader(new Map(), { points: 1_000, bytes: 1e6 })
+      const tags: Array<unknown> = []
+      for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
+        for (const event of batch.events) if (event._tag === "Tags") tags.push(event.tags)
+      }
+      assert.deepStrictEqual(tags, [
+        { kept: "", gone: null },
+        { kept: "", gone: null }
+      ])
+      assert.deepStrictEqual(reader.losses(), { gapBytes: 0, unknown: 0, damaged: 0 })
+      assert.strictEqual((yield* opened.countFrom(new Map())).events, 5)
+    }).pipe(Effect.scoped, Effect.provide(Journal.layerMemory))
+  )
 })

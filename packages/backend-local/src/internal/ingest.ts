@@ -150,6 +150,8 @@ const insertSingle = (connection: Connection, run: number, writer: string, event
   }
   if (event._tag === "Tags") {
     for (const [key, value] of Object.entries(event.tags)) setTag(connection, run, key, writer, event.time, value)
+  } else if (event._tag === "Renamed") {
+    renameRun(connection, run, writer, event.time, event.name)
   } else if (isKept(event)) {
     const { _tag, position, ...payload } = event
     const insert = connection.prepare("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?)")
@@ -178,14 +180,24 @@ const encoding = <A>(encode: () => A, insert: (encoded: A) => unknown): string |
   return undefined
 }
 
-/** One row a writer: its latest value, at the greatest time it has set one. Over all writers the latest counts. */
+/** The name of the greatest time counts, of equal times that of the greater writer; within one writer its last. */
+const renameRun = (connection: Connection, run: number, writer: string, time: number, name: string): void => {
+  connection
+    .prepare(
+      `UPDATE run SET name = ?1, renamed_at = max(?2, ifnull(renamed_at, ?2)), renamed_by = ?3
+       WHERE run = ?4 AND (renamed_at IS NULL OR renamed_by = ?3 OR (renamed_at, renamed_by) < (?2, ?3))`
+    )
+    .run(name, time, writer, run)
+}
+
+/** One row a writer: its latest value, null where it took the tag away, at the greatest time. Over all writers the latest counts. */
 export const setTag = (
   connection: Connection,
   run: number,
   key: string,
   writer: string,
   time: number,
-  value: string
+  value: string | null
 ): void => {
   connection
     .prepare(

@@ -107,11 +107,12 @@ const asStatus = (value: SQLOutputValue | undefined): Run.Status => {
   throw new UnexpectedRow("a run has a status that is none")
 }
 
-/** Of each key the value that a writer set last. */
-export const readTags = (connection: Connection, run: number): ReadonlyMap<string, string> =>
-  new Map(
-    connection
-      .prepare("SELECT key, value FROM tag WHERE run = ? ORDER BY key, time, writer")
-      .all(run)
-      .map((row): [string, string] => [asText(row["key"]), asText(row["value"])])
-  )
+/** Of each key the value that a writer set last; none where that took it away. */
+export const readTags = (connection: Connection, run: number): ReadonlyMap<string, string> => {
+  const latest = connection
+    .prepare("SELECT key, value FROM tag WHERE run = ? ORDER BY key, time, writer")
+    .all(run)
+    .map((row) => [asText(row["key"]), row["value"]] as const)
+  const set = [...new Map(latest)].filter(([, value]) => value !== null)
+  return new Map(set.map(([key, value]): [string, string] => [key, asText(value)]))
+}

@@ -23,6 +23,7 @@ JSON_KINDS = {
     20: ("tags", ("time", "tags")),
     21: ("text", ("time", "name", "context", "step", "text")),
     24: ("console", ("time", "stream", "text")),
+    25: ("renamed", ("time", "name")),
 }
 STEP_MAX = 2**53 - 1
 NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.(0|[1-9][0-9]*)\.tlj")

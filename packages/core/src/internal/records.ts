@@ -39,6 +39,7 @@ const jsonKinds: ReadonlyArray<readonly [tag: Payload["_tag"], kind: number]> = 
   ["Media", 22],
   ["Artifact", 23],
   ["Console", 24],
+  ["Renamed", 25],
   ["Derived", 32]
 ]
 
