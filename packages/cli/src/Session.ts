@@ -15,10 +15,12 @@ export class Session extends Context.Service<
   {
     readonly cwd: string
     readonly env: Environment
-    /** Text as it is, on stdout. Returns when the stream has taken it. */
-    readonly out: (text: string) => Effect.Effect<void>
-    /** The same on stderr. */
+    /** Text or bytes as they are, on stdout. Returns when the stream has taken them. */
+    readonly out: (text: string | Uint8Array) => Effect.Effect<void>
+    /** Text on stderr. */
     readonly err: (text: string) => Effect.Effect<void>
+    /** Asks on the terminal and answers with what was typed; `undefined` where nobody can be asked. */
+    readonly ask: ((question: string) => Effect.Effect<string>) | undefined
     /** Columns of a terminal on stdout; `undefined` where it is something else. */
     readonly columns: number | undefined
     readonly isErrTerminal: boolean
@@ -32,8 +34,9 @@ export class Session extends Context.Service<
 export interface Streams {
   readonly cwd: string
   readonly env: Environment
-  readonly out: (text: string) => Effect.Effect<void>
+  readonly out: (text: string | Uint8Array) => Effect.Effect<void>
   readonly err: (text: string) => Effect.Effect<void>
+  readonly ask: ((question: string) => Effect.Effect<string>) | undefined
   readonly columns: number | undefined
   readonly isErrTerminal: boolean
 }

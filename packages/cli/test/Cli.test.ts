@@ -57,7 +57,7 @@ describe("wrong usage", () => {
     ["runs --status dead", "InvalidValue"],
     ["show", "MissingArgument"],
     ["show a b", "UnexpectedArgument"],
-    ["export a --format csv", "InvalidValue"],
+    ["export a --format xml", "InvalidValue"],
     ["sync --timeout soon", "InvalidValue"]
   ]
 

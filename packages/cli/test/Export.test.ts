@@ -4,10 +4,13 @@ import * as Schema from "effect/Schema"
 import { describe } from "vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { zstdDecompressSync } from "node:zlib"
+import { parquetMetadata, parquetRead } from "hyparquet"
 import type { JournalWriter } from "@tracelet/core/Journal"
+import { groupRowsMax } from "../src/ExportPoints.ts"
 import * as Json from "../src/Json.ts"
 import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
-import { writeEnded } from "./support/runs.ts"
+import { write, writeEnded } from "./support/runs.ts"
 
 const digest = `sha256:${"ab".repeat(32)}`
 const id = "aa11".padEnd(32, "0")
@@ -138,6 +141,128 @@ describe("tracelet export", () => {
           times,
           times.toSorted((a, b) => a - b)
         )
+      })
+    )
+  )
+})
+
+interface Row {
+  readonly name: string
+  readonly context: string
+  readonly step: bigint
+  readonly value: number
+  readonly time: number
+}
+
+/** All rows of a Parquet file, by another reader than the writer's. */
+const parquetRows = (bytes: Uint8Array) =>
+  Effect.promise(async () => {
+    const file = new Uint8Array(bytes).buffer
+    const rows: Array<Row> = []
+    await parquetRead({
+      file,
+      rowFormat: "object",
+      compressors: { ZSTD: (data) => new Uint8Array(zstdDecompressSync(data)) },
+      onComplete: (all) => {
+        for (const { name, context, step, value, time } of all) rows.push({ name, context, step, value, time })
+      }
+    })
+    return {
+      rows,
+      schema: parquetMetadata(file)
+        .schema.slice(1)
+        .map(({ name, type }) => [name, type])
+    }
+  })
+
+describe("tracelet export --format csv", () => {
+  it.live("prints the points, one row each, quoted as RFC 4180 has it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: everything })
+        const { code, out, err } = yield* tracelet(dir, ["export", "baseline", "--format", "csv", "--dir", "."])
+        assert.deepStrictEqual([code, err], [0, ""])
+        assert.isTrue(out.endsWith("\r\n"))
+        yield* golden("export-csv", out.replaceAll("\r\n", "\\r\\n\n"))
+      })
+    )
+  )
+})
+
+describe("tracelet export --format parquet", () => {
+  it.live("keeps every point bit for bit, beyond one group of rows, in a file and in a pipe", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const count = groupRowsMax + 10
+        yield* writeEnded(dir, {
+          id,
+          log: (writer, startedAt) => {
+            everything(writer, startedAt)
+            for (let i = 0; i < count; i++) writer.point("z", i % 7 === 0 ? -0 : i, i - 5, { rank: 0 }, startedAt + i)
+          }
+        })
+        const { code, out, err } = yield* tracelet(dir, [
+          "export",
+          id,
+          "--format",
+          "parquet",
+          "-o",
+          "r.parquet",
+          "--dir",
+          "."
+        ])
+        assert.deepStrictEqual([code, out, err], [0, "", ""])
+        const { rows, schema } = yield* parquetRows(readFileSync(join(dir, "r.parquet")))
+        assert.deepStrictEqual(schema, [
+          ["name", "BYTE_ARRAY"],
+          ["context", "BYTE_ARRAY"],
+          ["step", "INT64"],
+          ["value", "DOUBLE"],
+          ["time", "DOUBLE"]
+        ])
+        assert.strictEqual(rows.length, special.length + 5 + count)
+        const plain = rows.filter(({ name, context }) => name === "loss" && context === "{}")
+        for (const [i, value] of special.entries()) assert.isTrue(Object.is(plain[i]?.value, value), String(value))
+        const far = rows.find(({ context }) => context === '{"rank":1,"subset":"val"}')
+        assert.strictEqual(far?.step, 9_007_199_254_740_991n)
+        const long = rows.filter(({ name }) => name === "z")
+        const isRight = long.every(
+          ({ step, value, context }, i) =>
+            step === BigInt(i - 5) && Object.is(value, i % 7 === 0 ? -0 : i) && context === '{"rank":0}'
+        )
+        assert.isTrue(isRight)
+        const piped = yield* tracelet(dir, ["export", id, "--format", "parquet", "--dir", "."])
+        assert.isTrue(Buffer.from(piped.out, "latin1").equals(readFileSync(join(dir, "r.parquet"))))
+      })
+    )
+  )
+
+  it.live("has no rows for a run without points, and is not for a terminal", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id })
+        const piped = yield* tracelet(dir, ["export", id, "--format", "parquet", "--dir", "."])
+        assert.deepStrictEqual((yield* parquetRows(Buffer.from(piped.out, "latin1"))).rows, [])
+        const typed = yield* tracelet(dir, ["export", id, "--format", "parquet", "--dir", "."], { columns: 80 })
+        assert.deepStrictEqual([typed.code, typed.out], [2, ""])
+        assert.include(typed.err, "Add --output FILE")
+      })
+    )
+  )
+})
+
+describe("tracelet export of a running run", () => {
+  it.live("has what there is so far, and says so", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* write(dir, { id, end: undefined, log: (writer) => writer.point("loss", 1, 0, undefined, now) })
+        const { code, out, err } = yield* tracelet(dir, ["export", id, "--format", "csv", "--dir", "."])
+        assert.deepStrictEqual([code, lines(out).length], [0, 2])
+        assert.strictEqual(err, "tracelet: baseline is running: this is what it has logged so far.\n")
       })
     )
   )

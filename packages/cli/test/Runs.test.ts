@@ -81,6 +81,8 @@ describe("tracelet runs", () => {
         assert.deepStrictEqual(yield* names("--tag", "owner=me"), ["aa11"])
         assert.deepStrictEqual(yield* names("--tag", "owner=you"), [])
         assert.deepStrictEqual(yield* names("--limit", "2"), ["dd55", "cc33"])
+        assert.deepStrictEqual(yield* names("--sort", "oldest", "--limit", "2"), ["aa11", "aa44"])
+        assert.deepStrictEqual(yield* names("--sort", "name"), ["aa44", "aa11", "dd55", "bb22", "cc33"])
         const none = yield* tracelet(dir, ["runs", "--tag", "owner=you", "--dir", "."])
         assert.include(none.out, "None of the 5 runs")
       })

@@ -27,10 +27,14 @@ const flags = {
     Flag.withDescription("Only runs with this tag, or with this value of it"),
     Flag.optional
   ),
-  limit: Flag.Int("limit").pipe(Flag.withDescription("The newest so many; default: all"), Flag.optional)
+  sort: Flag.Literals("sort", ["newest", "oldest", "name"]).pipe(
+    Flag.withDescription("newest or oldest: by start; name: by project, then name, then newest. Default: newest"),
+    Flag.withDefault("newest" as const)
+  ),
+  limit: Flag.Int("limit").pipe(Flag.withDescription("Only the first so many; default: all"), Flag.optional)
 }
 
-export const command = Command.make("runs", flags, ({ project, status, tag, limit }) =>
+export const command = Command.make("runs", flags, ({ project, status, tag, sort, limit }) =>
   Frame.inWorkspace(
     Effect.gen(function* () {
       const all = yield* Frame.reports(yield* Frame.current())
@@ -38,6 +42,7 @@ export const command = Command.make("runs", flags, ({ project, status, tag, limi
         .filter((run) => Option.isNone(project) || run.project === project.value)
         .filter((run) => Option.isNone(status) || run.status === status.value)
         .filter((run) => Option.isNone(tag) || hasTag(run, tag.value))
+        .toSorted(orders[sort])
         .slice(
           0,
           Math.max(
@@ -58,6 +63,15 @@ export const command = Command.make("runs", flags, ({ project, status, tag, limi
     { command: "tracelet runs --project digits --tag demo --limit 10" }
   ])
 )
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Reports come newest first, and sorting keeps what is equal as it was. */
+const orders = {
+  newest: () => 0,
+  oldest: (a: Report.Report, b: Report.Report) => a.startedSeconds - b.startedSeconds,
+  name: (a: Report.Report, b: Report.Report) => compareText(a.project, b.project) || compareText(a.name, b.name)
+}
 
 const hasTag = ({ tags }: Report.Report, wanted: string): boolean => {
   const at = wanted.indexOf("=")

@@ -32,6 +32,8 @@ export interface SessionOptions {
   readonly columns?: number
   readonly env?: Environment
   readonly isErrTerminal?: boolean
+  /** What is typed when the command asks; left out, nobody can be asked. */
+  readonly answer?: string
 }
 
 /** `tracelet ARGS`, in `dir`. */
@@ -46,8 +48,13 @@ export const tracelet = (
     const session = make({
       cwd: dir,
       env: { NO_COLOR: "1", ...options.env },
-      out: (text) => Effect.sync(() => void (out += text)),
+      out: (text) =>
+        Effect.sync(() => void (out += typeof text === "string" ? text : Buffer.from(text).toString("latin1"))),
       err: (text) => Effect.sync(() => void (err += text)),
+      ask:
+        options.answer === undefined
+          ? undefined
+          : (question) => Effect.sync(() => ((err += question), options.answer ?? "")),
       columns: options.columns,
       isErrTerminal: options.isErrTerminal ?? false
     })
