@@ -30,10 +30,12 @@ import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
+import * as Rename from "./commands/Rename.ts"
 import * as Runs from "./commands/Runs.ts"
 import * as Show from "./commands/Show.ts"
 import * as Status from "./commands/Status.ts"
 import * as Sync from "./commands/Sync.ts"
+import * as Tag from "./commands/Tag.ts"
 
 /** The built-in one names every shell in every help. */
 const completions = GlobalFlag.Action({
@@ -62,6 +64,8 @@ export const root = Command.make("tracelet").pipe(
     Status.command,
     Sync.command,
     Export.command,
+    Tag.command,
+    Rename.command,
     Agent.command,
     Doctor.command
   ]),

@@ -41,7 +41,8 @@ export const find = (
       if (rows.has(id)) continue
       const started = yield* run.started
       const named = started?.run ?? { project: Run.defaultProject, name: Run.defaultName(id) }
-      candidates.push({ id, project: named.project, name: named.name, startedAt: started?.time ?? 0 })
+      const name = (yield* run.amended).name ?? named.name
+      candidates.push({ id, project: named.project, name, startedAt: started?.time ?? 0 })
     }
     candidates.sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
     const exact = candidates.find(({ id }) => id === query)

@@ -61,7 +61,7 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
     return toReport({
       id,
       project: started.run.project,
-      name: started.run.name,
+      name: row?.name ?? (yield* run.amended).name ?? started.run.name,
       status: standing.status,
       startedSeconds: started.time,
       endedSeconds: standing.endedAt,

@@ -46,6 +46,14 @@ export interface Reader {
   readonly losses: () => Losses
 }
 
+/** What observers have changed of a run after the fact, or beside it. */
+export interface Amended {
+  /** The latest name they gave it. */
+  readonly name: string | undefined
+  /** The greatest time of a change of name or tags, seconds since the Unix epoch; −Infinity when there is none. */
+  readonly lastTime: number
+}
+
 /** How a run stands, from the records and locks of its writers. */
 export interface Standing {
   readonly status: Run.Status
@@ -249,11 +257,12 @@ export class RunJournal {
     return this.find({ points: 64, bytes: 1 }, (event): event is RunStarted & RunEvent => event._tag === "RunStarted")
   }
 
-  /** The latest other name the run was given (J5.14). Reads the journals of observers alone: they are short. */
-  get renamed(): Effect.Effect<Renamed | undefined, StorageError> {
+  /** What observers have changed of the run (J5.9, J5.14). Reads their journals alone: they are short. */
+  get amended(): Effect.Effect<Amended, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
         let latest: Renamed | undefined
+        let lastTime = -Infinity
         for (const writer of yield* this.writers) {
           if (writer.role !== "observer") continue
           const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
@@ -265,6 +274,8 @@ export class RunJournal {
             into.flush()
             const [events] = yield* this.fetchSpilled(into.events)
             for (const event of events) {
+              if (event._tag !== "Renamed" && event._tag !== "Tags") continue
+              lastTime = Math.max(lastTime, event.time)
               // Within one writer order decides, whatever its clock did.
               if (event._tag === "Renamed") own = { ...event, time: Math.max(event.time, own?.time ?? event.time) }
             }
@@ -272,7 +283,7 @@ export class RunJournal {
           // Writers come by id: of equal times the greater id counts, as in the store.
           if (own !== undefined && (latest === undefined || own.time >= latest.time)) latest = own
         }
-        return latest
+        return { name: latest?.name, lastTime }
       })
     )
   }

@@ -59,7 +59,7 @@ describe("Journal", () => {
       primary.point("loss", 1, undefined, undefined, 1)
       yield* primary.commit
       const opened = yield* journal.open(run)
-      assert.isUndefined(yield* opened.renamed)
+      assert.deepStrictEqual(yield* opened.amended, { name: undefined, lastTime: -Infinity })
       const rename = (name: string, time: number) =>
         Effect.gen(function* () {
           const writer = yield* journal.write({ run, role: "observer", of: primary.id })
@@ -68,7 +68,7 @@ describe("Journal", () => {
         }).pipe(Effect.scoped)
       yield* rename("late", 20)
       yield* rename("early", 10)
-      assert.strictEqual((yield* opened.renamed)?.name, "late")
+      assert.deepStrictEqual(yield* opened.amended, { name: "late", lastTime: 20 })
       const reader = yield* opened.reader(new Map(), { points: 1_000, bytes: 1e6 })
       const tags: Array<unknown> = []
       for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
