@@ -31,6 +31,7 @@ import * as Agent from "./commands/Agent.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
 import * as Rename from "./commands/Rename.ts"
+import * as Rm from "./commands/Rm.ts"
 import * as Runs from "./commands/Runs.ts"
 import * as Show from "./commands/Show.ts"
 import * as Status from "./commands/Status.ts"
@@ -66,6 +67,7 @@ export const root = Command.make("tracelet").pipe(
     Export.command,
     Tag.command,
     Rename.command,
+    Rm.command,
     Agent.command,
     Doctor.command
   ]),

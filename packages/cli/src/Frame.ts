@@ -43,18 +43,21 @@ export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>, folder?: s
     (dir) => command.pipe(Effect.scoped, Effect.provide(Workspace.layer(Option.getOrUndefined(dir))))
   )
 
-/** The runs of the folder with the store up to date: of all of them, or of the one that is meant by `query`. */
-export const current = (query?: string) =>
+/** The runs of the folder with the store up to date: of all of them, or of those that are meant by `queries`, each once and in that order. */
+export const current = (queries?: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const known = yield* Lookup.known
-    const wanted = query === undefined ? undefined : yield* Lookup.find(query, known)
-    const journals = [...known.journals.values()].filter(({ id }) => wanted === undefined || id === wanted)
+    const wanted =
+      queries === undefined
+        ? undefined
+        : new Set<string>(yield* Effect.forEach(queries, (query) => Lookup.find(query, known)))
+    const journals = [...known.journals.values()].filter(({ id }) => wanted?.has(id) ?? true)
     const agent = yield* Agents.find((yield* Workspace.Place).dir)
     const elsewhere = new Set<string>(agent.state === "running" ? agent.agent.status.runs.map(({ id }) => id) : [])
     const { notes, current: untouched, changed } = yield* CatchUp.catchUp(journals, known.rows, elsewhere)
     yield* Effect.forEach(notes, note, { discard: true })
     const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
-    const ids = wanted === undefined ? new Set([...known.journals.keys(), ...rows.keys()]) : new Set([wanted])
+    const ids = wanted ?? new Set([...known.journals.keys(), ...rows.keys()])
     return { known: { journals: known.journals, rows, current: untouched }, ids, agent }
   })
 
@@ -75,7 +78,7 @@ export const reports = ({ known, ids, agent }: Current) =>
 /** The run that is meant by `query`, with the store up to date. */
 export const one = (query: string) =>
   Effect.gen(function* () {
-    const { known, ids, agent } = yield* current(query)
+    const { known, ids, agent } = yield* current([query])
     const [report] = yield* Report.reports(ids, known, agent)
     if (report !== undefined) return report
     return yield* new CommandError({

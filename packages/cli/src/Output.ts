@@ -121,6 +121,22 @@ export const Sync = Schema.Struct({
 })
 export interface Sync extends Schema.Schema.Type<typeof Sync> {}
 
+/** One run that is no more. `lost`: events that were not delivered, by backend. `deadLetter`: events that backends had refused. */
+export const RemovedRun = Schema.Struct({
+  id: Schema.String,
+  project: Schema.String,
+  name: Schema.String,
+  points: Schema.Int,
+  bytes: Schema.Int,
+  deadLetter: Schema.Int,
+  lost: Schema.Record(Schema.String, Schema.Int)
+})
+export interface RemovedRun extends Schema.Schema.Type<typeof RemovedRun> {}
+
+/** `tracelet rm RUN… --json` */
+export const Removed = Schema.Struct({ removed: Schema.Array(RemovedRun) })
+export interface Removed extends Schema.Schema.Type<typeof Removed> {}
+
 export const Check = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["good", "warning", "bad"]),

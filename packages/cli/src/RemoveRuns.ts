@@ -1,0 +1,187 @@
+/**
+ * Removes runs: their folders and their rows in the store, and nothing that a service was sent. What stands against it is found first and for
+ * all of them, so that either all go or none. While it works it holds each run's `delivery.lock`: no agent is at work in it.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { readdir, rename, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { LocalReader } from "@tracelet/backend-local/LocalReader"
+import { LocalStore } from "@tracelet/backend-local/LocalStore"
+import { Journal } from "@tracelet/core/Journal"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Run from "@tracelet/core/Run"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+import { storeId } from "./CatchUp.ts"
+import { CommandError } from "./Failure.ts"
+import * as Format from "./Format.ts"
+import type { Current } from "./Frame.ts"
+import type * as Output from "./Output.ts"
+import * as Report from "./Report.ts"
+import * as Text from "./Text.ts"
+
+/** A run that is to go. */
+export interface Doomed {
+  readonly about: Output.RemovedRun
+  /** `undefined` where the store is all that is left of it. */
+  readonly run: RunJournal | undefined
+}
+
+/** An agent lets go of a run 1.5 s after it was done with it. */
+const lockMax = Duration.seconds(3)
+const lockPoll = Duration.millis(100)
+
+/** `baseline (aa110000)` */
+export const called = ({ name, id }: Output.RemovedRun): string => `${Text.printable(name)} (${id.slice(0, 8)})`
+
+/** What would be lost with a run, in words; empty when all of it was delivered. */
+export const losses = ({ lost, deadLetter }: Output.RemovedRun): string =>
+  [
+    ...Object.entries(lost).map(([name, count]) => `${Format.plural(count, "event")} not delivered to ${name}`),
+    ...(deadLetter > 0 ? [`${Format.plural(deadLetter, "event")} that a backend refused`] : [])
+  ].join(", ")
+
+/** The runs with all that is known of them; fails for the first that may not be removed. */
+export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
+  Effect.gen(function* () {
+    const reports = yield* Report.reports(ids, known, agent)
+    const { folder } = yield* Journal
+    const doomed: Array<Doomed> = []
+    for (const id of ids) {
+      const run = known.journals.get(id)
+      const report = reports.find((one) => one.id === id)
+      const started = run === undefined ? undefined : yield* run.started
+      const services = started?.backends.filter(({ plugin }) => plugin !== storeId) ?? []
+      const lost: Array<readonly [string, number]> = []
+      for (const { name } of services) {
+        const pending = report?.backends[name]?.pending ?? 0
+        if (pending > 0) lost.push([name, pending])
+      }
+      const about: Output.RemovedRun = {
+        id,
+        project: report?.project ?? Run.defaultProject,
+        name: report?.name ?? Run.defaultName(id),
+        points: report?.points ?? 0,
+        bytes: yield* bytesIn(join(folder, "runs", id)),
+        deadLetter: Object.values(report?.backends ?? {}).reduce((sum, { deadLetter }) => sum + deadLetter, 0),
+        lost: Object.fromEntries(lost)
+      }
+      yield* refuseLiving(about, run, isForced)
+      if (!isForced && report === undefined) return yield* unreadable(about)
+      if (!isForced && lost.length > 0) return yield* undelivered(about)
+      doomed.push({ about, run })
+    }
+    return doomed
+  })
+
+/** Removes all of them. Fails before anything is gone when one of them is in use, or lives after all. */
+export const remove = (doomed: ReadonlyArray<Doomed>, isForced: boolean) =>
+  Effect.gen(function* () {
+    const { folder } = yield* Journal
+    const runs = join(folder, "runs")
+    const away = ({ about }: Doomed) => join(runs, `${awayPrefix}${about.id}`)
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        for (const { about, run } of doomed) {
+          if (run === undefined) continue
+          yield* take(about, run)
+          yield* refuseLiving(about, run, isForced)
+        }
+        for (const one of doomed) {
+          // Rows first: should it stop here, the journals still have all of them.
+          if ((yield* (yield* LocalReader).confirmed(one.about.id)) !== undefined) {
+            yield* (yield* LocalStore).forget(one.about.id)
+          }
+          // In one step: half a run would look like a damaged one. Readers do not see a name like that (journal.md J1.2).
+          if (one.run !== undefined) yield* attempt(() => rename(join(runs, one.about.id), away(one)))
+        }
+      })
+    )
+    // What an earlier command could not finish goes with it.
+    const left = yield* attempt(() => readdir(runs)).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+    for (const name of left) {
+      if (name.startsWith(awayPrefix)) yield* attempt(() => rm(join(runs, name), { recursive: true, force: true }))
+    }
+  })
+
+const awayPrefix = ".removed-"
+
+const take = (
+  about: Output.RemovedRun,
+  run: RunJournal
+): Effect.Effect<void, StorageError | CommandError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const isTaken = yield* run.lock.pipe(
+      Effect.repeat({ until: (taken) => taken, schedule: Schedule.spaced(lockPoll) }),
+      Effect.timeoutOption(lockMax)
+    )
+    if (isTaken._tag === "Some") return
+    return yield* new CommandError({
+      tag: "RunInUse",
+      message: `Run ${called(about)} is being delivered by another process.`,
+      hint: "`tracelet status` says how far it is; try again when it is done, or after `tracelet agent stop`."
+    })
+  })
+
+const refuseLiving = (about: Output.RemovedRun, run: RunJournal | undefined, isForced: boolean) =>
+  Effect.gen(function* () {
+    if (run === undefined) return
+    const { status } = yield* run.standing(yield* run.writersNow)
+    if (status === "running") {
+      return yield* new CommandError({
+        tag: "RunRunning",
+        message: `Run ${called(about)} is running.`,
+        hint: "Stop its training first; --force does not change that."
+      })
+    }
+    if (status === "stale" && !isForced) {
+      return yield* new CommandError({
+        tag: "RunStale",
+        message: `Run ${called(about)} may be running on another host: from here that cannot be known.`,
+        hint: "When you know that it is over, --force removes it."
+      })
+    }
+  })
+
+const unreadable = (about: Output.RemovedRun) =>
+  new CommandError({
+    tag: "RunUnreadable",
+    message: `Run ${called(about)} has no readable record of its start, so what would be lost is not known.`,
+    hint: "--force removes it all the same."
+  })
+
+const undelivered = (about: Output.RemovedRun) =>
+  new CommandError({
+    tag: "Undelivered",
+    message: `Run ${called(about)} has ${losses({ ...about, deadLetter: 0 })}.`,
+    hint: "`tracelet sync` delivers what can be delivered; with --force it is lost."
+  })
+
+/** Of all files below; what goes meanwhile counts nothing. */
+const bytesIn = (folder: string): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+    const files = entries.filter((entry) => entry.isFile())
+    const sizes = await Promise.all(
+      files.map(({ parentPath, name }) =>
+        stat(join(parentPath, name)).then(
+          ({ size }) => size,
+          () => 0
+        )
+      )
+    )
+    return sizes.reduce((sum, size) => sum + size, 0)
+  })
+
+const attempt = <A>(work: () => Promise<A>): Effect.Effect<A, CommandError> =>
+  Effect.tryPromise({
+    try: work,
+    catch: (cause) =>
+      new CommandError({
+        tag: "NotRemoved",
+        message: `Could not remove a run's files: ${cause instanceof Error ? cause.message : String(cause)}`,
+        hint: "When that is put right, run the command again."
+      })
+  })
