@@ -12,11 +12,15 @@ import { StepError, runMain, type Report } from "./setup/steps.mjs"
 
 const agentFolder = join(root, "packages", "bridge-python", "python", "src", "tracelet", "_agent")
 const cli = join(root, "packages", "cli")
+/** The agent is in both packages: a trainer starts its own, and `tracelet agent start` the one beside the command. */
 const bundles = [
-  { entry: join(cli, "src", "agentMain.ts"), file: join(agentFolder, "agent.cjs") },
-  { entry: join(cli, "src", "main.ts"), file: join(cli, "dist", "tracelet.cjs") }
+  { entry: join(cli, "src", "agentMain.ts"), files: [join(agentFolder, "agent.cjs"), join(cli, "dist", "agent.cjs")] },
+  { entry: join(cli, "src", "main.ts"), files: [join(cli, "dist", "tracelet.cjs")] }
 ]
-const loader = { entry: join(import.meta.dirname, "agentStart.cjs"), file: join(agentFolder, "start.cjs") }
+const loader = {
+  entry: join(import.meta.dirname, "agentStart.cjs"),
+  files: [join(agentFolder, "start.cjs"), join(cli, "dist", "start.cjs")]
+}
 /** Lets a Python process in this clone find a Node that is new enough; it never leaves the clone. */
 const nodePath = join(agentFolder, "node.path")
 const stampFile = join(root, "node_modules", ".cache", "tracelet-bundle.txt")
@@ -41,7 +45,7 @@ const replaceFile = (file: string, text: string) => {
   renameSync(fresh, file)
 }
 
-const bundle = async (entry: string, file: string): Promise<string> => {
+const bundle = async (entry: string, files: ReadonlyArray<string>): Promise<string> => {
   // Imported here: a start that finds its bundles made does not load the bundler.
   const { rolldown } = await import("rolldown")
   const build = await rolldown({
@@ -59,23 +63,23 @@ const bundle = async (entry: string, file: string): Promise<string> => {
     .finally(() => build.close())
   const [chunk, ...others] = output
   if (others.length > 0) throw new StepError(`${entry} became ${output.length} files instead of one`)
-  replaceFile(file, chunk.code)
+  for (const file of files) replaceFile(file, chunk.code)
   return `${Math.round(chunk.code.length / 1024)} KB`
 }
 
 /** Resolves with the sizes, or with a word that nothing was to do. */
 export const writeBundles = async (report: Report): Promise<string> => {
   const digest = digestOfInputs()
-  const outputs = [...bundles.map(({ file }) => file), loader.file, nodePath]
+  const outputs = [...bundles.flatMap(({ files }) => files), ...loader.files, nodePath]
   if (outputs.every(existsSync) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === digest) {
     return "unchanged"
   }
   const sizes: Array<string> = []
-  for (const { entry, file } of bundles) {
-    report(file)
-    sizes.push(await bundle(entry, file))
+  for (const { entry, files } of bundles) {
+    report(files.join(", "))
+    sizes.push(await bundle(entry, files))
   }
-  replaceFile(loader.file, readFileSync(loader.entry, "utf8"))
+  for (const file of loader.files) replaceFile(file, readFileSync(loader.entry, "utf8"))
   replaceFile(nodePath, process.execPath)
   replaceFile(stampFile, digest)
   return sizes.join(", ")

@@ -34,11 +34,16 @@ export const find = (dir: string): Effect.Effect<Found> =>
     )
   })
 
-export const toOutput = (found: Found): Output.Agent | null => {
-  if (found.state !== "running") return null
-  const { pid, tracelet, startedAt, rssBytes, runs } = found.agent.status
-  return { pid, version: tracelet, startedAt: Format.iso(startedAt), rssBytes, runs: runs.map(({ id }) => id) }
-}
+export const toOutput = (found: Found): Output.Agent | null =>
+  found.state === "running" ? describe(found.agent.status) : null
+
+export const describe = ({ pid, tracelet, startedAt, rssBytes, runs }: AgentStatus): Output.Agent => ({
+  pid,
+  version: tracelet,
+  startedAt: Format.iso(startedAt),
+  rssBytes,
+  runs: runs.map(({ id }) => id)
+})
 
 /** A sentence on the agent, without its end. */
 export const sentence = (found: Found, now: number): string => {

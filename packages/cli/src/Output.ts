@@ -81,6 +81,15 @@ export interface Agent extends Schema.Schema.Type<typeof Agent> {}
 export const AgentStatus = Schema.Struct({ dir: Schema.String, agent: Schema.NullOr(Agent) })
 export interface AgentStatus extends Schema.Schema.Type<typeof AgentStatus> {}
 
+/** `tracelet agent start --json`. `started`: by this command; else one was running. `log`: path of its log. */
+export const AgentStarted = Schema.Struct({
+  dir: Schema.String,
+  started: Schema.Boolean,
+  log: Schema.String,
+  agent: Agent
+})
+export interface AgentStarted extends Schema.Schema.Type<typeof AgentStarted> {}
+
 /** Events of one backend over several runs. `runs`: how many have something pending there. */
 export const BackendSum = Schema.Struct({
   delivered: Schema.Int,
@@ -93,6 +102,15 @@ export const BackendSum = Schema.Struct({
 export interface BackendSum extends Schema.Schema.Type<typeof BackendSum> {}
 
 export const BackendSums = Schema.Record(Schema.String, BackendSum)
+
+/** `tracelet agent stop --json`. `stopped`: one was running. `running`: runs that nobody delivers now while they go on. */
+export const AgentStopped = Schema.Struct({
+  dir: Schema.String,
+  stopped: Schema.Boolean,
+  running: Schema.Int,
+  backends: BackendSums
+})
+export interface AgentStopped extends Schema.Schema.Type<typeof AgentStopped> {}
 
 /** `tracelet status --json` */
 export const FolderStatus = Schema.Struct({

@@ -5,7 +5,21 @@ import { readFileSync } from "node:fs"
 import { version } from "../src/Version.ts"
 import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
 
-const commands = ["runs", "show", "status", "sync", "export", "tag", "rename", "rm", "agent", "agent status", "doctor"]
+const commands = [
+  "runs",
+  "show",
+  "status",
+  "sync",
+  "export",
+  "tag",
+  "rename",
+  "rm",
+  "agent",
+  "agent status",
+  "agent start",
+  "agent stop",
+  "doctor"
+]
 
 describe("help", () => {
   it.live.each(["", ...commands])("of `tracelet %s` shows an example", (command) =>
