@@ -21,7 +21,7 @@ import type { JsonObject } from "./JsonObject.ts"
 import type { Processor } from "./Processor.ts"
 import type { Route } from "./Route.ts"
 import { countOf, kindOf, slice, type RunEvent, type RunStarted } from "./RunEvent.ts"
-import type { RunJournal } from "./RunJournal.ts"
+import type { LetterId, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 
 /**
@@ -86,6 +86,8 @@ export class Lane {
   private failures = 0
   /** True when the last look found nothing more to send. */
   private isCaughtUp = false
+  /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
+  private aside: ReadonlyArray<LetterId> | undefined
 
   constructor(name: string, run: RunJournal, started: RunStarted, target: Target) {
     this.name = name
@@ -331,18 +333,20 @@ export class Lane {
     )
   }
 
+  /** What is sent again, since its mark was not kept, is refused again: each event has one letter all the same. */
   private putAside(batch: Batch, rejected: ReadonlyArray<Rejected>): Effect.Effect<void, StorageError> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      this.run.deadLetter(
-        this.name,
-        rejected.map(({ event, index, reason }) => ({
-          at: now / 1000,
-          writer: batch.writer,
-          reason,
-          ...letter(batch.events[event], index)
-        }))
-      )
-    )
+    return Effect.gen({ self: this }, function* () {
+      const now = yield* Clock.currentTimeMillis
+      const { writer } = batch
+      const known = this.aside ?? (yield* this.run.deadLetters(this.name))
+      const aside = known.filter((one) => !Cursor.isBefore(one, this.marks.get(one.writer) ?? Cursor.start))
+      const identities = new Set(aside.map(identityOf))
+      const fresh = rejected
+        .map(({ event, index, reason }) => ({ at: now / 1000, writer, reason, ...letter(batch.events[event], index) }))
+        .filter((one) => !identities.has(identityOf(one)))
+      if (fresh.length > 0) yield* this.run.deadLetter(this.name, fresh)
+      this.aside = [...aside, ...fresh.map(({ index, position }) => ({ writer, position, index }))]
+    })
   }
 
   // ---- failures ----
@@ -430,9 +434,14 @@ const restOf = (batch: Batch, place: Place): Batch => {
   return { ...batch, from, events: [first, ...batch.events.slice(place.event + 1)] }
 }
 
+const identityOf = ({ index, position, writer }: LetterId): string => `${writer} ${position}.${index}`
+
 /** A refused event as the dead letter keeps it: enough to read it, and its identity to send it again. */
-const letter = (event: RunEvent | undefined, index: number): JsonObject => {
-  if (event === undefined) return {}
+const letter = (
+  event: RunEvent | undefined,
+  index: number
+): { readonly position: number; readonly index: number; readonly event: JsonObject } => {
+  if (event === undefined) return { position: 0, index: 0, event: {} }
   if (event._tag !== "PointBatch")
     return { position: event.position, index: 0, event: JSON.parse(JSON.stringify(event)) }
   const series = event.table.get(event.series[index] ?? -1)

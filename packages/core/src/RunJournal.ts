@@ -61,6 +61,11 @@ export interface Standing {
   readonly endedAt: number | undefined
 }
 
+const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, index: Schema.Int })
+/** Which event a dead letter holds. */
+export interface LetterId extends Schema.Schema.Type<typeof LetterId> {}
+
+const decodeLetterId = Schema.decodeUnknownResult(Schema.fromJsonString(LetterId))
 const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
 const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
 
@@ -409,6 +414,17 @@ export class RunJournal {
         storage.replace(this.path("cursors", `${cursor.backend}.json`), encodeText(encodeCursor(cursor)), options)
       )
     )
+  }
+
+  /** What lies in `backend`'s dead letter, by its identity (J3.5). A line that cannot be read is passed over. */
+  deadLetters(backend: string): Effect.Effect<ReadonlyArray<LetterId>, StorageError> {
+    return Effect.map(this.shared.storage.read(this.path("deadletter", `${backend}.ndjson`)), (bytes) => {
+      const lines = bytes === undefined ? undefined : decodeText(bytes)?.split("\n")
+      return (lines ?? []).flatMap((line) => {
+        const letter = decodeLetterId(line)
+        return Result.isSuccess(letter) ? [letter.success] : []
+      })
+    })
   }
 
   /** Puts events aside that `backend` refused for good, one object a line. */

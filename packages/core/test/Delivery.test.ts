@@ -232,6 +232,30 @@ describe("a lane", () => {
     })
   )
 
+  it.effect("writes one letter for an event that is refused again, since its mark was lost with the process", () =>
+    Effect.gen(function* () {
+      const refuse = (index: number) => ({
+        report: () => ({ rejected: [{ event: 0, index, reason: "no such metric" }], retryFrom: undefined })
+      })
+      const recording = Recording.make([refuse(1), refuse(1), refuse(0)])
+      const { layer, files, cursor, dead } = memory()
+      yield* Effect.gen(function* () {
+        yield* record([1, 2, 3])
+        yield* deliverFor(target(recording.backend), 3)
+        const before = { ...JSON.parse(text(files.get(cursor))), writers: {}, closed: false }
+        files.set(cursor, new TextEncoder().encode(JSON.stringify(before)))
+        yield* deliverFor(target(recording.backend), 3)
+        yield* record([4])
+        yield* deliverFor(target(recording.backend), 3)
+      }).pipe(Effect.provide(layer))
+      const letters = text(files.get(dead)).trim().split("\n")
+      assert.deepStrictEqual(
+        letters.map((line) => JSON.parse(line).event.value),
+        [2, 4]
+      )
+    })
+  )
+
   it.effect("J2.7, J10.2: takes the status from primaries, and from a child only that it failed", () =>
     Effect.gen(function* () {
       const { layer } = memory()
