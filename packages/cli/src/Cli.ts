@@ -26,6 +26,7 @@ import * as Frame from "./Frame.ts"
 import * as Json from "./Json.ts"
 import type * as Output from "./Output.ts"
 import { Session } from "./Session.ts"
+import * as Text from "./Text.ts"
 import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
 import * as Doctor from "./commands/Doctor.ts"
@@ -124,7 +125,7 @@ const warnings = (session: Session["Service"]) =>
   Logger.layer([
     Logger.make(({ message }) => {
       const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-      Effect.runFork(session.err(`tracelet: ${text}\n`))
+      Effect.runFork(session.err(`tracelet: ${Text.printable(text)}\n`))
     })
   ])
 

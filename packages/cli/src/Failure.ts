@@ -4,6 +4,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as Text from "./Text.ts"
 
 /** 1: it did not work. 2: wrong usage. 3: `sync` left something undelivered. */
 export type ExitCode = 0 | 1 | 2 | 3
@@ -52,9 +53,12 @@ export const describe = (error: unknown): Description => {
   }
 }
 
-/** The line on stderr. */
+/** The line on stderr. What a user gave is in it, so nothing of it may move the cursor. */
 export const toLine = ({ message, hint }: Description): string =>
-  `tracelet: ${/[.!?)]$/.test(message) ? message : `${message}.`}${hint === "" ? "" : ` ${hint}`}`
+  Text.printable(`tracelet: ${sentence(message)}${hint === "" ? "" : ` ${hint}`}`)
+
+/** With a full stop where it has no end of its own. */
+const sentence = (text: string): string => (/[.!?…][)"'`]*$/.test(text) ? text : `${text}.`)
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ")
 

@@ -15,6 +15,7 @@ import * as Json from "./Json.ts"
 import * as Lookup from "./Lookup.ts"
 import * as Report from "./Report.ts"
 import { Session } from "./Session.ts"
+import * as Text from "./Text.ts"
 import * as Workspace from "./Workspace.ts"
 
 export const Dir = GlobalFlag.Setting("dir")({
@@ -90,7 +91,7 @@ export const one = (query: string) =>
 
 /** A line on stderr that is no failure. */
 export const note = (text: string): Effect.Effect<void, never, Session> =>
-  Effect.flatMap(Session, ({ err }) => err(`tracelet: ${text}\n`))
+  Effect.flatMap(Session, ({ err }) => err(`tracelet: ${Text.printable(text)}\n`))
 
 export const printLines = (lines: ReadonlyArray<string>): Effect.Effect<void, never, Session> =>
   Effect.flatMap(Session, ({ out }) => out(`${lines.join("\n")}\n`))

@@ -11,6 +11,7 @@ import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Run from "@tracelet/core/Run"
 import type { RunJournal } from "@tracelet/core/RunJournal"
+import * as Text from "./Text.ts"
 
 /** All runs of a folder: those with a journal open to be read, and the store's rows. */
 export interface Known {
@@ -63,4 +64,10 @@ export const find = (
     return yield* new RunNotFound({ query, nearest: nearest(query, candidates).map(toCandidate) })
   })
 
-const toCandidate = ({ id, project, name, startedAt }: Candidate): Candidate => ({ id, project, name, startedAt })
+/** For a message, which is one line: a newline in a name is an escape there, as in tables. */
+const toCandidate = ({ id, project, name, startedAt }: Candidate): Candidate => ({
+  id,
+  project: Text.printable(project),
+  name: Text.printable(name),
+  startedAt
+})

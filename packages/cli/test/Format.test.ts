@@ -109,4 +109,12 @@ describe("a failure", () => {
       "tracelet: tracelet stopped at something it did not expect: x is not a function. Please report it, with the output of `tracelet doctor`."
     )
   })
+
+  it("ends each sentence once", () => {
+    const line = (message: string) => toLine({ tag: "T", message, hint: "Do this.", exitCode: 1 })
+    assert.strictEqual(line("could not read a (ENOTDIR)"), "tracelet: could not read a (ENOTDIR). Do this.")
+    assert.strictEqual(line("It is so. (It is.)"), "tracelet: It is so. (It is.) Do this.")
+    assert.strictEqual(line('what is "a."'), 'tracelet: what is "a." Do this.')
+    assert.strictEqual(line("It is gone…"), "tracelet: It is gone… Do this.")
+  })
 })

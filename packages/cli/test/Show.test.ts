@@ -111,6 +111,34 @@ describe("tracelet show", () => {
     )
   )
 
+  it.live("says in one line what was meant, whatever is in the names, and each name once", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, {
+          id: "cc".padEnd(32, "0"),
+          project: "p\u001b]0;title\u0007",
+          name: "two\nlines\u009b7m",
+          log: (writer, startedAt) => {
+            for (const subset of ["a", "b", "c"]) writer.point("s\u001b[7m\nx", 1, 0, { subset }, startedAt)
+          }
+        })
+        const show = (...args: ReadonlyArray<string>) => tracelet(dir, ["show", ...args, "--dir", "."])
+        const near = yield* show("two\nlines\u009b7n")
+        assert.include(near.err, "Near it: p\\u001b]0;title\\u0007/two\\nlines\\u009b7m (cc000000). `tracelet runs`")
+        const series = yield* show("cc", "--series", "zzz")
+        assert.include(series.err, "There are s\\u001b[7m\\nx.\n")
+        for (const { err } of [near, series, yield* show("\u001b[7m"), yield* show("cc", "--\u001b[7m")]) {
+          // oxlint-disable-next-line no-control-regex
+          assert.match(err, /^[^\u0000-\u001f\u007f-\u009f]+\n$/)
+        }
+        const json = yield* show("cc", "--series", "zzz", "--json")
+        assert.strictEqual(json.code, 1)
+        assert.strictEqual(JSON.parse(json.out).error.tag, "SeriesNotFound")
+      })
+    )
+  )
+
   it.live("draws the first series, and says how many more there are", () =>
     Effect.scoped(
       Effect.gen(function* () {

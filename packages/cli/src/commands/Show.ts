@@ -17,9 +17,13 @@ import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
 import * as ShowPage from "../ShowPage.ts"
+import * as Text from "../Text.ts"
 
 /** Charts that are drawn when nobody asks for more: what fits two screens. */
 export const chartsDefault = 4
+
+/** Names of series that an error lists. */
+const namedMax = 8
 
 /** How the run of a command is named; the same sentence in every help. */
 export const RunArgument = Argument.String("RUN").pipe(
@@ -55,6 +59,8 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
       const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
       const params = yield* reader.params(report.id)
       const dir = storage.join(folder, "runs", report.id)
+      if (wanted.length === 0 && Option.isSome(series))
+        return yield* new CommandError(noSeries(series.value, summaries))
       if (yield* Frame.AsJson) {
         const page: Output.Show = {
           ...Report.toOutput(report),
@@ -64,8 +70,6 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
         }
         return yield* Frame.printJson(page)
       }
-      if (wanted.length === 0 && Option.isSome(series))
-        return yield* new CommandError(noSeries(series.value, summaries))
       const found = yield* Session
       const session = ascii ? { ...found, unicode: false } : found
       const width = session.columns ?? ShowPage.widthDefault
@@ -100,17 +104,17 @@ export const matches = (pattern: string, name: string): boolean => {
   return new RegExp(`^${parts.join("")}$`, "su").test(name)
 }
 
-const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => ({
-  tag: "SeriesNotFound",
-  message: `No series is called like ${JSON.stringify(pattern)}.`,
-  hint:
-    summaries.length === 0
-      ? "The run has logged no points."
-      : `There are ${summaries
-          .slice(0, 8)
-          .map(({ name }) => name)
-          .join(", ")}${summaries.length > 8 ? " and more" : ""}.`
-})
+const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => {
+  const names = [...new Set(summaries.map(({ name }) => name))]
+  return {
+    tag: "SeriesNotFound",
+    message: `No series is called like ${JSON.stringify(pattern)}.`,
+    hint:
+      names.length === 0
+        ? "The run has logged no points."
+        : `There are ${names.slice(0, namedMax).map(Text.printable).join(", ")}${names.length > namedMax ? " and more" : ""}.`
+  }
+}
 
 const toOutput = ({ name, context, points, nans, min, max, last }: SeriesSummary): Output.Series => ({
   name,
