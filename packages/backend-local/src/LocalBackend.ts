@@ -34,7 +34,8 @@ export const make: Effect.Effect<Backend["Service"], never, LocalStore.LocalStor
 
 /** `file`: an absolute path, or `:memory:`. Touches nothing before a run is opened. */
 export const layer = (options: { readonly file: string }): Layer.Layer<Backend> =>
-  layerStore.pipe(Layer.provide(LocalStore.layer(options)))
+  // A layer of its own each time: layers are built once by reference, and two stores in one app must not be one.
+  Layer.effect(Backend, make).pipe(Layer.provide(LocalStore.layer(options)))
 
 /** The same over a `LocalStore` that others use too. */
 export const layerStore: Layer.Layer<Backend, never, LocalStore.LocalStore> = Layer.effect(Backend, make)

@@ -1,7 +1,7 @@
 /**
  * The contract of a backend: translate and send, nothing else. Batching, retry, cursors and the dead letter are `Delivery`'s.
  *
- * Laws, checked by the contract suite:
+ * Laws:
  * 1. Building a backend touches no network; `open` may.
  * 2. `write` is called with one batch at a time per run, in the order of each writer. After a failure what is sent again may be cut
  *    differently, from the first mark that is not confirmed on. Between `to` of one batch and `from` of the next lies no event.

@@ -37,6 +37,10 @@ export const addCounts = (a: Counts, b: Counts): Counts => ({
   filtered: a.filtered + b.filtered
 })
 
+/** What of the run's journals could not be read, when the cursor was closed: gaps in bytes, records for the rest (J4.4, J4.5). */
+export const Losses = Schema.Struct({ gapBytes: Schema.Int, unknown: Schema.Int, damaged: Schema.Int })
+export interface Losses extends Schema.Schema.Type<typeof Losses> {}
+
 export const Cursor = Schema.Struct({
   version: Schema.Literal(1),
   run: RunId,
@@ -47,6 +51,7 @@ export const Cursor = Schema.Struct({
   writers: Schema.Record(Id, Mark),
   counts: Counts,
   intents: Schema.Array(Intent),
+  losses: Schema.optionalKey(Losses),
   closed: Schema.Boolean
 })
 export interface Cursor extends Schema.Schema.Type<typeof Cursor> {}

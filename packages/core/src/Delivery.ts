@@ -21,7 +21,7 @@ import type { JsonObject } from "./JsonObject.ts"
 import type { Processor } from "./Processor.ts"
 import type { Route } from "./Route.ts"
 import { countOf, kindOf, slice, type RunEvent, type RunStarted } from "./RunEvent.ts"
-import type { LetterId, RunJournal } from "./RunJournal.ts"
+import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 
 /**
@@ -37,6 +37,8 @@ export type LaneState = "idle" | "delivering" | "waiting" | "held" | "missing" |
 export interface LaneStatus {
   readonly state: LaneState
   readonly reason?: string
+  /** What of the run could not be read, once the lane has closed it. */
+  readonly losses?: Cursor.Losses
   readonly counts: Cursor.Counts
   readonly marks: Cursor.Marks
 }
@@ -109,8 +111,15 @@ export class Lane {
   }
 
   get status(): LaneStatus {
-    const { state, reason } = this
-    return { state, counts: this.cursor.counts, marks: this.marks, ...(reason === undefined ? {} : { reason }) }
+    const { state, reason, marks } = this
+    const { counts, losses } = this.cursor
+    return {
+      state,
+      counts,
+      marks,
+      ...(reason === undefined ? {} : { reason }),
+      ...(losses === undefined ? {} : { losses })
+    }
   }
 
   /** True when nothing more is sent unless something is logged, or somebody acts. */
@@ -151,7 +160,7 @@ export class Lane {
           continue
         }
         if (reader.isDrained()) {
-          yield* this.close(opened)
+          yield* this.close(opened, reader)
           this.settle("done")
           // A late writer's first file wakes nobody: look for it at the slowest pace.
           yield* this.untilWoken(pollLongest)
@@ -217,13 +226,27 @@ export class Lane {
     })
   }
 
-  private close(opened: BackendRun): Effect.Effect<void, LaneError> {
+  private close(opened: BackendRun, reader: Reader): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
       if (this.cursor.closed) return
+      yield* this.countLosses(reader)
       const { status, endedAt } = yield* this.run.standing(yield* this.run.writers)
       yield* opened.close({ status, endedAt: endedAt ?? this.started.time })
       this.cursor = { ...this.cursor, closed: true }
       yield* this.save({ sync: true })
+    })
+  }
+
+  /** What could not be read is said and kept with the cursor. Counted over the whole run, since a lane that began in its middle saw only a part. */
+  private countLosses(reader: Reader): Effect.Effect<void, StorageError> {
+    const { gapBytes, unknown, damaged } = reader.losses()
+    if (gapBytes + unknown + damaged === 0 && this.cursor.losses === undefined) return Effect.void
+    return Effect.flatMap(this.run.countFrom(new Map()), ({ losses }) => {
+      this.cursor = { ...this.cursor, losses }
+      return Effect.logWarning(
+        `${this.name}: of the journals of run ${this.run.id} ${losses.gapBytes} bytes could not be read, ` +
+          `${losses.damaged} records were damaged and ${losses.unknown} of a kind this version does not know.`
+      )
     })
   }
 
@@ -371,7 +394,10 @@ export class Lane {
     const asked =
       reason?._tag === "Throttled" ? Duration.min(Duration.seconds(reason.retryAfterSeconds), retryAfterMax) : undefined
     return Effect.gen({ self: this }, function* () {
-      if (this.failures === 1) yield* Effect.logWarning(`${this.name}: ${this.reason} Trying again by itself.`)
+      if (this.failures === 1) {
+        const said = (this.reason ?? "").replace(/\.$/, "")
+        yield* Effect.logWarning(`${this.name}: ${said}. It is tried again by itself.`)
+      }
       const doubled = Duration.times(retryFirst, 2 ** Math.min(this.failures - 1, 20))
       const wait = asked ?? Duration.times(Duration.min(doubled, retryLongest), yield* Random.nextBetween(0.5, 1))
       this.wakeUp.closeUnsafe()

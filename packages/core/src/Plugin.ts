@@ -21,7 +21,10 @@ export class PluginConfigError extends Schema.TaggedError<PluginConfigError>()("
 
 export type Kind = "backend" | "collector" | "processor" | "framework"
 
-/** `experimental`: may change in any release. `beta`: its contract suite passes. `stable`: also proven on the real service. */
+/**
+ * `experimental`: may change in any release. `beta`: what its README promises is held by tests. `stable`: proven in use, and changed only
+ * with a major version.
+ */
 export type Stability = "experimental" | "beta" | "stable"
 
 /** What is known of a plugin before it is configured. */

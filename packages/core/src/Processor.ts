@@ -1,7 +1,7 @@
 /**
  * The contract of a processor, and the pure ones: filter, rename, sample.
  *
- * Laws, checked by the contract suite:
+ * Laws:
  * 1. Pure: the same batch gives the same batch, whenever and wherever it runs. What needs memory between batches is a source over a
  *    derived journal, not a processor.
  * 2. It never invents events and keeps their order and identity.

@@ -15,15 +15,7 @@ import type { JsonObject } from "./JsonObject.ts"
 import * as Run from "./Run.ts"
 import { countOf, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
-import {
-  addLosses,
-  Collected,
-  noLosses,
-  withPosition,
-  type Limits,
-  type Losses,
-  type Spilled
-} from "./internal/decoder.ts"
+import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
 import * as Json from "./internal/json.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
 import { payloadToEvent } from "./internal/records.ts"
@@ -43,7 +35,7 @@ export interface Reader {
   /** True when the last `next` found every writer over and read to its end. */
   readonly isDrained: () => boolean
   /** What could not be read so far: gaps in bytes, unknown and damaged records. */
-  readonly losses: () => Losses
+  readonly losses: () => Cursor.Losses
 }
 
 /** What observers have changed of a run after the fact, or beside it. */
@@ -373,7 +365,7 @@ export class RunJournal {
   /** How many events lie behind `marks`, and what could not be read there. */
   countFrom(
     marks: Cursor.Marks
-  ): Effect.Effect<{ readonly events: number; readonly points: number; readonly losses: Losses }, StorageError> {
+  ): Effect.Effect<{ readonly events: number; readonly points: number; readonly losses: Cursor.Losses }, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
         const reader = yield* this.reader(marks, everything)

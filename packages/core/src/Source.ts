@@ -1,10 +1,11 @@
 /**
- * The contract of a source: a Stream of `RunEvent`s of one run.
+ * The contract of a source: a Stream of samples of one run, taken by a collector of what surrounds it. The host writes them into the journal of an
+ * observer beside the run, and lanes read that like any other writer.
  *
- * Laws, checked by the contract suite:
- * 1. Points come only in batches, and every number in a batch is in its table.
- * 2. What it emits is captured by the host into a journal before anything is delivered; a source keeps nothing it has emitted.
- * 3. It ends, or is interrupted, with its run; acquired things are released by its scope.
+ * Laws:
+ * 1. A sample is taken at the moment it is emitted: its time is the host's.
+ * 2. It keeps nothing it has emitted, and needs no state to begin again.
+ * 3. It ends, or is interrupted, with its run; what it acquires is released by its scope.
  */
 import * as Context from "effect/Context"
 import type * as Stream from "effect/Stream"

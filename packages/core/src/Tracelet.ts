@@ -5,6 +5,7 @@
  * Many plugins provide the same `Backend` service, and merging layers that do keeps only the last; so each plugin's layer is built by
  * itself, with the shared memo map, and its service is taken out.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -155,7 +156,7 @@ const make = Effect.fnUntraced(function* (
     writer.event(started)
     yield* writer.commit
     delivery.current = yield* deliverInLayer(started)
-    yield* Effect.addFinalizer((exit) => finish(writer, exit))
+    yield* Effect.addFinalizer((exit) => finish(run.name, writer, exit))
     for (const source of sources) yield* Effect.forkScoped(observe(journal, source, id, writer.id))
     const onFull = options.onFull ?? "block"
     const current = { run, writer, clock: yield* Clock.Clock, onFull, flush: writer.flush }
@@ -177,20 +178,27 @@ const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions
   return { id, project, name, tags: legal }
 })
 
-/** The end record, and what was refused. */
-const finish = (writer: JournalWriter, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+/** The end record, and what was refused. A failure counts before an interruption, as it does among writers (J10.2). */
+const finish = (name: string, writer: JournalWriter, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const time = yield* now
     if (Exit.isSuccess(exit)) writer.event({ _tag: "RunFinished", time, status: "finished" })
-    else if (Exit.hasInterrupts(exit)) writer.event({ _tag: "RunFinished", time, status: "killed" })
+    else if (Cause.hasInterruptsOnly(exit.cause)) writer.event({ _tag: "RunFinished", time, status: "killed" })
     else writer.event({ _tag: "RunFinished", time, status: "failed", error: describeCause(exit) })
-    for (const [reason, count] of writer.refusals) {
-      yield* Effect.logWarning(`tracelet refused ${count} ${count === 1 ? "value" : "values"}: ${reason}`)
+    writer.close()
+    for (const [reason, { count, example }] of writer.refusals) {
+      const values = count === 1 ? "a value" : `${count} values`
+      yield* Effect.logWarning(`tracelet: ${values} of run ${name} not kept: ${reason} (${shorten(example)})`)
     }
     yield* Effect.catch(writer.flush, (error) =>
-      Effect.logError(`tracelet could not write the end of a run, and what was logged just before: ${error.message}`)
+      Effect.logError(
+        `tracelet could not write the end of run ${name}, and what was logged just before: ${error.message}`
+      )
     )
   })
+
+/** A name as a log line can hold it. */
+const shorten = (text: string): string => JSON.stringify(text.toWellFormed().slice(0, 60))
 
 /** Longest text of an error in an end record (journal.md J5.6). */
 const errorLengthMax = 4_096

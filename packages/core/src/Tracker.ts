@@ -20,10 +20,12 @@ import type { JsonObject } from "./JsonObject.ts"
 import * as Name from "./Name.ts"
 import { isStep } from "./Point.ts"
 import type { Run as RunData } from "./Run.ts"
-import type { SeriesContext } from "./SeriesContext.ts"
+import { isSeriesContext, type SeriesContext } from "./SeriesContext.ts"
+import { stepProblem } from "./internal/journalWriter.ts"
 import * as Json from "./internal/json.ts"
+import { StorageError } from "./internal/storageError.ts"
 
-/** A name or project that is no legal name (journal.md J5.22). Tags and params that are none are refused and counted instead. */
+/** A run's name, project or tag, or a backend's name, that is not legal (journal.md J5.22). */
 export class RunOptionsError extends Schema.TaggedError<RunOptionsError>()("RunOptionsError", {
   message: Schema.String
 }) {}
@@ -143,6 +145,7 @@ const whenFull = (
   values: Values,
   options: (LogOptions & { readonly onFull?: "fail"; readonly durable?: true }) | undefined
 ): Effect.Effect<void, BufferFull | JournalError, CurrentRun> => {
+  if (current.writer.isClosed) return whenEnded(current, Object.keys(values).join(", "), options)
   if (options?.onFull === "fail") {
     const message = `The buffer of run ${current.run.name} is full: ${why(current)}. Nothing of this call was kept.`
     return Effect.fail(new BufferFull({ message }))
@@ -150,12 +153,31 @@ const whenFull = (
   if (options?.durable === true) return Effect.andThen(current.flush, log(values, { ...plain(options), durable: true }))
   // While the disk takes nothing, waiting for it would stop the caller's work.
   if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
-    return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`, Object.keys(values).length))
+    return Effect.sync(() =>
+      current.writer.refuse(
+        `the buffer was full: ${why(current)}`,
+        Object.keys(values).join(", "),
+        Object.keys(values).length
+      )
+    )
   }
   return Effect.andThen(
     Effect.ignore(current.writer.commit),
     Effect.suspend(() => log(values, plain(options)))
   )
+}
+
+/** What is logged into a run that has ended is not kept: said at once, since the run's own summary is written. */
+const whenEnded = (
+  { run, writer }: CurrentRun["Service"],
+  what: string,
+  options?: { readonly durable?: true }
+): Effect.Effect<void, JournalError> => {
+  const message = `run ${run.name} has ended: what is logged into it now is not kept (${what.slice(0, 100)})`
+  writer.refuse("it was logged after the run had ended", what)
+  if (options?.durable === true)
+    return Effect.fail(new StorageError({ operation: "log into", path: run.id, code: "", message }))
+  return Effect.logWarning(`tracelet: ${message}`)
 }
 
 const plain = (options: LogOptions | undefined): LogOptions => ({
@@ -171,13 +193,13 @@ const why = ({ writer }: CurrentRun["Service"]): string => writer.failure?.messa
  * *Gotchas*: NaN and the infinities become texts, and so do whole numbers beyond ±(2^53 − 1); a function or a circle is refused and counted.
  */
 export const logParams = (params: { readonly [key: string]: unknown }): Effect.Effect<void, never, CurrentRun> =>
-  event(({ writer }, time) => {
+  event("params", ({ writer }, time) => {
     const entries: Array<[string, JsonObject[string]]> = []
     for (const [key, value] of Object.entries(params)) {
       const problem = Name.problem(key)
       const json = Json.normalise(value)
-      if (problem !== undefined) writer.refuse(`param: ${problem}`)
-      else if (json === undefined) writer.refuse("param: the value has no JSON form")
+      if (problem !== undefined) writer.refuse(`param: ${problem}`, key)
+      else if (json === undefined) writer.refuse("param: the value has no JSON form", key)
       else entries.push([key, json])
     }
     if (entries.length > 0) writer.event({ _tag: "Params", time, params: Object.fromEntries(entries) })
@@ -185,43 +207,50 @@ export const logParams = (params: { readonly [key: string]: unknown }): Effect.E
 
 /** Sets tags: labels, or keys with values. Another value for a key takes the place of the one before. */
 export const setTags = (tags: NonNullable<RunOptions["tags"]>): Effect.Effect<void, never, CurrentRun> =>
-  event(({ writer }, time) => {
-    const legal = toTags(tags, (problem) => writer.refuse(`tag: ${problem}`))
+  event("tags", ({ writer }, time) => {
+    const legal = toTags(tags, (problem, key) => writer.refuse(`tag: ${problem}`, key))
     if (Object.keys(legal).length > 0) writer.event({ _tag: "Tags", time, tags: legal })
   })
 
-/** Logs a text under a name. Steps as in `log`, default 0. */
+/** Logs a text under a name. Steps as in `log`. */
 export const logText = (name: string, text: string, options: LogOptions = {}): Effect.Effect<void, never, CurrentRun> =>
-  event(({ writer }, time) => {
-    const { step = 0, context = {} } = options
+  event(name, ({ writer }, time) => {
+    const { step, context = {} } = options
     const problem = Name.problem(name) ?? (text.isWellFormed() ? undefined : "a lone surrogate")
-    if (problem !== undefined) writer.refuse(`text: ${problem}`)
-    else if (!isStep(step)) writer.refuse("text: the step is not a whole number within ±(2^53 − 1)")
-    else writer.event({ _tag: "Text", time, name, context, step, text })
+    if (problem !== undefined) writer.refuse(`text: ${problem}`, name)
+    else if (step !== undefined && !isStep(step)) writer.refuse(`text: ${stepProblem}`, name)
+    else if (!isSeriesContext(context)) writer.refuse("text: the context is not legal", name)
+    else writer.event({ _tag: "Text", time, name, context, step: writer.textStep(name, context, step), text })
   })
 
 /** Returns when everything logged in this run so far survives a power cut. */
-export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) => current.flush)
+export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) =>
+  current.writer.isClosed ? whenEnded(current, "flush", { durable: true }) : current.flush
+)
 
 /** Writes when there is room, as `log` does. */
-const event = (write: (current: CurrentRun["Service"], time: number) => void): Effect.Effect<void, never, CurrentRun> =>
+const event = (
+  what: string,
+  write: (current: CurrentRun["Service"], time: number) => void
+): Effect.Effect<void, never, CurrentRun> =>
   Effect.withFiber<void, never, CurrentRun>((fiber) => {
     const current = currentRun(fiber)
     const now = () => current.clock.currentTimeMillisUnsafe() / 1000
     if (!current.writer.isFull) return Effect.sync(() => write(current, now()))
+    if (current.writer.isClosed) return Effect.orDie(whenEnded(current, what))
     if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
-      return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`))
+      return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`, what))
     }
     return Effect.andThen(
       Effect.ignore(current.writer.commit),
-      Effect.suspend(() => event(write))
+      Effect.suspend(() => event(what, write))
     )
   })
 
 /** Tags with legal keys and values; the others are told to `refuse`. */
 export const toTags = (
   tags: NonNullable<RunOptions["tags"]>,
-  refuse: (problem: string) => void
+  refuse: (problem: string, key: string) => void
 ): { readonly [key: string]: string } => {
   const entries = Array.isArray(tags)
     ? tags.map((label: string): [string, string] => [label, ""])
@@ -229,7 +258,7 @@ export const toTags = (
   return Object.fromEntries(
     entries.filter(([key, value]) => {
       const problem = Name.problem(key) ?? valueProblem(value)
-      if (problem !== undefined) refuse(problem)
+      if (problem !== undefined) refuse(problem, key)
       return problem === undefined
     })
   )

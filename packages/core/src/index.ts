@@ -1,5 +1,6 @@
 export * as Backend from "./Backend.ts"
 export * as BackendError from "./BackendError.ts"
+export * as Capabilities from "./Capabilities.ts"
 export * as CurrentRun from "./CurrentRun.ts"
 export * as Cursor from "./Cursor.ts"
 export * as Delivery from "./Delivery.ts"

@@ -298,4 +298,21 @@ describe("a lane", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.effect("J7.10, J4.4: says what of a run could not be read, and keeps it with the cursor", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer, files, cursor } = memory()
+      yield* Effect.gen(function* () {
+        yield* record(Array.from({ length: 5_000 }, (_, i) => i))
+        const [path = "", bytes = new Uint8Array()] = [...files].find(([name]) => name.endsWith(".tlj")) ?? []
+        files.set(path, bytes.slice().fill(0, 4_096, 8_192))
+        yield* deliverFor(target(recording.backend), 3)
+      }).pipe(Effect.provide(layer))
+      const { losses } = JSON.parse(text(files.get(cursor)))
+      // The record of columns in which the page lay is lost whole: 2,048 points of 28 bytes.
+      assert.isAtLeast(losses.gapBytes, 2_048 * 28)
+      assert.strictEqual(recording.points.length, 5_000 - 2_048)
+    })
+  )
 })

@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -185,5 +186,56 @@ describe("Tracelet.layer", () => {
         ])
       }).pipe(Effect.scoped, Effect.provide(layer))
     })
+  )
+
+  it.live("keeps nothing that is logged after the run has ended, says so, and fails what asked for certainty", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const layer = tracking(recording)
+      yield* Effect.gen(function* () {
+        const run = yield* Effect.scoped(
+          Effect.tap(Tracker.startRun({}), (started) => started.provide(Tracker.log({ loss: 1 })))
+        )
+        yield* run.provide(Tracker.log({ late: 2 }))
+        yield* run.provide(Tracker.logParams({ late: 3 }))
+        const durable = yield* Effect.flip(run.provide(Tracker.log({ late: 4 }, { durable: true })))
+        assert.include(durable.message, "has ended")
+        assert.include((yield* Effect.flip(run.provide(Tracker.flush))).message, "has ended")
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(
+        recording.points.map(({ name }) => name),
+        ["loss"]
+      )
+    })
+  )
+
+  it.live("J10.2: calls a run failed that failed and was interrupted", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.failCause(Cause.combine(Cause.fail("no"), Cause.interrupt(1))).pipe(
+        Tracker.withRun({}),
+        Effect.exit,
+        Effect.provide(tracking(recording))
+      )
+      assert.strictEqual(recording.closed[0]?.status, "failed")
+    })
+  )
+
+  it.live("J5.20: numbers texts from 0, each name and context by itself", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const run = yield* Tracker.startRun()
+      const text = (name: string, options?: Tracker.LogOptions) => run.provide(Tracker.logText(name, "…", options))
+      yield* text("a")
+      yield* text("a")
+      yield* text("a", { step: 9 })
+      yield* text("a")
+      yield* text("b")
+      yield* text("a", { context: { subset: "val" } })
+      yield* run.provide(Tracker.flush)
+      const reader = yield* (yield* journal.open(run.id)).reader(new Map(), { points: 100, bytes: 1e6 })
+      const steps = (yield* reader.next)?.events.flatMap((event) => (event._tag === "Text" ? [event.step] : []))
+      assert.deepStrictEqual(steps, [0, 1, 9, 10, 0, 0])
+    }).pipe(Effect.scoped, Effect.provide(tracking(Recording.make())))
   )
 })

@@ -3,10 +3,11 @@
  */
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Effect from "effect/Effect"
-import { mkdirSync, statSync, writeFileSync } from "node:fs"
+import { statSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { dirname, join, resolve as resolvePath } from "node:path"
 import { attempt } from "./internal/failure.ts"
+import { makeFolders } from "./internal/folders.ts"
 
 const name = ".tracelet"
 
@@ -31,7 +32,7 @@ export const resolve = (cwd: string, env: { readonly [key: string]: string | und
 /** Makes the folder, with mode 0700 and a `.gitignore` of `*`. A folder that is there is left as it is. */
 export const prepare = (folder: string): Effect.Effect<void, StorageError> =>
   attempt("make the folder", folder, () => {
-    const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined
+    const isNew = makeFolders(folder)
     if (isNew) writeFileSync(join(folder, ".gitignore"), "*\n", { mode: 0o600 })
   })
 

@@ -6,10 +6,11 @@ import { JournalStorage, StorageError } from "@tracelet/core/JournalStorage"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { hash, randomBytes, webcrypto } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as FileSystems from "./FileSystems.ts"
+import { makeFolders } from "./internal/folders.ts"
 import { attempt, codeOf } from "./internal/failure.ts"
 import * as files from "./internal/files.ts"
 import { lock, probe } from "./internal/locks.ts"
@@ -26,8 +27,7 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
         throw cause
       }
     }),
-  makeFolder: (folder) =>
-    attempt("make the folder", folder, () => void mkdirSync(folder, { recursive: true, mode: 0o700 })),
+  makeFolder: (folder) => attempt("make the folder", folder, () => void makeFolders(folder)),
   read: (path) => Effect.andThen(refuseLock("read", path), files.read(path)),
   replace: (path, bytes, { sync }) => Effect.andThen(refuseLock("replace", path), files.replace(path, bytes, sync)),
   append: (path, bytes) => Effect.andThen(refuseLock("append to", path), files.append(path, bytes)),

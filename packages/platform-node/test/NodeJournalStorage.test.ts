@@ -7,7 +7,7 @@ import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { canMount, isRoot, runs } from "./machine.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -34,6 +34,24 @@ const small = (folder: string, bytes: number) =>
   )
 
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value)
+
+describe("a folder that cannot be made", () => {
+  test(
+    "is refused at once below /proc and behind a link that leads nowhere",
+    process.platform === "linux",
+    (root, storage) =>
+      Effect.gen(function* () {
+        symlinkSync(join(root, "gone", "deeper"), join(root, "link"))
+        for (const folder of ["/proc/none/.tracelet/runs", join(root, "link", ".tracelet", "runs")]) {
+          const error = yield* Effect.flip(storage.makeFolder(folder)).pipe(Effect.timeout("5 seconds"))
+          assert.include(["ENOENT", "EACCES"], error._tag === "StorageError" ? error.code : "")
+        }
+        yield* storage.makeFolder(join(root, "a", "b", "c"))
+        yield* storage.makeFolder(join(root, "a", "b", "c"))
+        assert.isTrue(statSync(join(root, "a", "b", "c")).isDirectory())
+      })
+  )
+})
 
 describe("modes", () => {
   test("are the user's alone (J1.4)", process.platform !== "win32", (root, storage) =>

@@ -56,6 +56,7 @@ export const openForReading = (file: string): Connection | undefined => {
 
 /** With mode 0600 (J1.4), which SQLite then gives to the log beside it. */
 const createFile = (file: string): void => {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  // One folder and none above it: that of the journals is there already, and one that a user names should be no typing error.
+  if (!existsSync(dirname(file))) mkdirSync(dirname(file), { mode: 0o700 })
   closeSync(openSync(file, "a", 0o600))
 }

@@ -5,7 +5,7 @@
  * The measured hot path: a million points a second must be a small part of what this does (bench/journal). Columns, no objects per point.
  */
 import { columnsMax, isStep } from "../Point.ts"
-import type { Mark } from "../Cursor.ts"
+import type { Losses, Mark } from "../Cursor.ts"
 import type { Payload, PointBatch, RunEvent } from "../RunEvent.ts"
 import type { Series, SeriesTable } from "../Series.ts"
 import { align8, decodeJson, getInt64 } from "./bytes.ts"
@@ -29,13 +29,6 @@ export interface Spilled {
   readonly kind: number
   readonly position: number
   readonly sha256: string
-}
-
-/** What could not become an event, in all that was read so far. Bytes for gaps, records for the rest. */
-export interface Losses {
-  readonly gapBytes: number
-  readonly unknown: number
-  readonly damaged: number
 }
 
 export const noLosses: Losses = { gapBytes: 0, unknown: 0, damaged: 0 }

@@ -13,6 +13,7 @@ import * as Name from "../Name.ts"
 import { isStep } from "../Point.ts"
 import type { JournalStorage, StorageError } from "../JournalStorage.ts"
 import type { Payload } from "../RunEvent.ts"
+import * as Series from "../Series.ts"
 import { isSeriesContext, type SeriesContext } from "../SeriesContext.ts"
 import { GroupWriter, type SeriesEntry } from "./groupWriter.ts"
 import type { Identity, Role } from "./segment.ts"
@@ -30,11 +31,21 @@ const retryAfter = Duration.seconds(1)
 /** How often a writer says that it lives where its lock does not (J5.7). */
 const heartbeatEvery = Duration.seconds(30)
 
+/** Why a step is refused. */
+export const stepProblem = "the step is not a whole number within ±(2^53 − 1)"
+
 /** What `log` does when more waits than the buffer holds. */
 export type OnFull = "block" | "fail" | "dropNewest"
 
-/** Why events were not kept: text for people, and how many. */
-export type Refusals = ReadonlyMap<string, number>
+/** Events that were not kept, for one reason. */
+export interface Refused {
+  readonly count: number
+  /** What the first of them was, for people: `"loss"`. */
+  readonly example: string
+}
+
+/** By reason, as text for people. */
+export type Refusals = ReadonlyMap<string, Refused>
 
 export interface JournalWriterOptions {
   readonly storage: JournalStorage["Service"]
@@ -50,14 +61,15 @@ export interface JournalWriterOptions {
 export class JournalWriter {
   readonly id: string
   private readonly group: GroupWriter
-  private readonly bufferBytes: number
+  private bufferBytes: number
   private readonly isLocal: boolean
   private readonly something = Latch.makeUnsafe(false)
   private readonly enough = Latch.makeUnsafe(false)
   /** Whether `something` is open: a look at a field is cheaper than a call. */
   private isAwake = false
   private readonly one = Semaphore.makeUnsafe(1)
-  private readonly refused = new Map<string, number>()
+  private readonly refused = new Map<string, Refused>()
+  private readonly textSteps = new Map<string, number>()
   /** The last failure to write, until a write succeeds again. */
   failure: StorageError | undefined
 
@@ -86,9 +98,20 @@ export class JournalWriter {
     return this.refused
   }
 
-  /** Counts events that are not kept. */
-  refuse(reason: string, count = 1): void {
-    this.refused.set(reason, (this.refused.get(reason) ?? 0) + count)
+  /** Counts events that are not kept; `what` names the first of them. */
+  refuse(reason: string, what: string, count = 1): void {
+    const known = this.refused.get(reason)
+    this.refused.set(reason, { count: (known?.count ?? 0) + count, example: known?.example ?? what })
+  }
+
+  /** True when the run has ended: nothing more is kept, and `isFull` is true too. */
+  get isClosed(): boolean {
+    return this.bufferBytes < 0
+  }
+
+  /** Keeps nothing that is logged from now on. What waits is still to be committed. */
+  close(): void {
+    this.bufferBytes = -1
   }
 
   /**
@@ -107,18 +130,26 @@ export class JournalWriter {
     const { group } = this
     const entry = group.series(name, context) ?? this.defined(name, context)
     if (entry === undefined) return
-    if (typeof value !== "number") return this.refuse("the value is not a number")
+    if (typeof value !== "number") return this.refuse("the value is not a number", name)
     const at = step ?? entry.greatestStep + 1
-    if (!isStep(at)) return this.refuse("the step is not a whole number within ±(2^53 − 1)")
+    if (!isStep(at)) return this.refuse(stepProblem, name)
     group.point(entry, at, value, time)
     this.wake()
   }
 
   /** Anything but a point, already checked. */
   event(event: Payload): void {
-    if (!this.group.event(event))
-      this.refuse(`${event._tag} holds a value that JSON has no form for, or more than 64 MiB`)
+    if (!this.group.event(event)) this.refuse("a value that JSON has no form for, or more than 64 MiB", event._tag)
     this.wake()
+  }
+
+  /** The step of a text: the one given, else one more than the greatest of its name and context, from 0 (J5.20). */
+  textStep(name: string, context: SeriesContext, step: number | undefined): number {
+    const key = Series.toKey({ name, context })
+    const greatest = this.textSteps.get(key) ?? -1
+    const at = step ?? greatest + 1
+    if (at > greatest) this.textSteps.set(key, at)
+    return at
   }
 
   /** Writes what waits. Fails when the platform does; nothing is forgotten then. */
@@ -178,11 +209,11 @@ export class JournalWriter {
   private defined(name: string, context: SeriesContext | undefined): SeriesEntry | undefined {
     const problem = Name.problem(name)
     if (problem !== undefined) {
-      this.refuse(problem)
+      this.refuse(problem, typeof name === "string" ? name : typeof name)
       return undefined
     }
     if (context !== undefined && !isSeriesContext(context)) {
-      this.refuse("the context is not an object of at most 16 texts, booleans or finite numbers")
+      this.refuse("the context is not an object of at most 16 texts, booleans or finite numbers", name)
       return undefined
     }
     return this.group.define(name, context ?? {})
