@@ -109,7 +109,7 @@ export const targetsOf = (
   Effect.flatMap(make(), (distribution) => distribution.targetsOf(started, options))
 
 /** A trainer that names a backend it does not know records it with plugin `backend.<name>`. */
-const missing = (id: string): Unavailable => ({
+export const missing = (id: string): Unavailable => ({
   state: "missing",
   reason:
     `No plugin ${id} is installed here. What it should get is kept in the journal: ` +

@@ -95,7 +95,7 @@ const backendsOf = (
       const standing =
         plugin === CatchUp.storeId
           ? asSeen(ofStore(row, pendingInStore), lane)
-          : (lane ?? orMissing(plugin, yield* ofCursor(run, name, total)))
+          : seenOr(orMissing(plugin, yield* ofCursor(run, name, total)), lane)
       entries.push([name, standing])
     }
     return Object.fromEntries(entries)
@@ -114,6 +114,18 @@ const ofCursor = (run: RunJournal, name: string, total: number): Effect.Effect<O
     return Effect.succeed({ delivered: counts.delivered, pending, deadLetter: counts.rejected, state } as const)
   })
 
+/**
+ * What a host says of its lane is newer than the cursor; not so where it has none because it lacks the backend: then the cursor knows what was
+ * delivered, and the host what is wrong, unless all is done.
+ */
+export const seenOr = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend => {
+  if (lane === undefined) return standing
+  if (lane.state !== "missing" && lane.state !== "error") return lane
+  if (standing.state === "done") return standing
+  const { reason } = lane
+  return { ...standing, state: lane.state, ...(reason === undefined ? {} : { reason }) }
+}
+
 /** The store's own counts are newer than what an agent says of it; what stands in the way only the agent knows. */
 const asSeen = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend =>
   lane?.reason === undefined ? standing : { ...standing, state: lane.state, reason: lane.reason }
@@ -122,7 +134,7 @@ const asSeen = (standing: Output.Backend, lane: Output.Backend | undefined): Out
 const orMissing = (plugin: string, standing: Output.Backend): Output.Backend =>
   standing.state === "done" || Distribution.backends.some(({ id }) => id === plugin)
     ? standing
-    : { ...standing, state: "missing", reason: `No plugin ${plugin} is installed here; what it should get is kept.` }
+    : { ...standing, ...Distribution.missing(plugin) }
 
 const ofStore = (row: RunRow | undefined, pending: number): Output.Backend => ({
   delivered: row?.counts.delivered ?? 0,

@@ -6,7 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { LocalReader } from "@tracelet/backend-local/LocalReader"
+import { LocalReader } from "@tracelet/backend-local/LocalReader"
 import type { BackendError } from "@tracelet/core/BackendError"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
@@ -137,18 +137,23 @@ const watch = (run: RunJournal, started: RunStarted, progress: Progress): Effect
     return isSettled(backends)
   }).pipe(Effect.repeat({ until: (settled) => settled, schedule: Schedule.spaced(pollEvery) }), Effect.asVoid)
 
-/** How the runs stand now; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way. */
+/** How the runs stand now, as every command says it; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way. */
 const results = (
   ids: ReadonlyArray<string>,
-  known: Known,
+  { journals }: Known,
   progress: Progress
 ): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader> =>
-  Effect.map(Report.reports(ids, known, { state: "none" }), (reports) =>
-    reports.map(({ id, project, name, status, backends }) => {
-      const seen = { ...backends, ...progress.backendsByRun.get(id) }
+  Effect.gen(function* () {
+    const rows = new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row]))
+    const reports = yield* Report.reports(ids, { journals, rows, current: new Set() }, { state: "none" })
+    return reports.map(({ id, project, name, status, backends }) => {
+      const lanes = progress.backendsByRun.get(id)
+      const seen = Object.fromEntries(
+        Object.entries(backends).map(([backend, standing]) => [backend, Report.seenOr(standing, lanes?.[backend])])
+      )
       return { id, project, name, status, drained: isDrained(status, seen), backends: seen }
     })
-  )
+  })
 
 /** A run that is over is drained when it is closed everywhere; a running one, when nothing of it is behind. */
 const isDrained = (status: string, backends: Output.Backends): boolean =>

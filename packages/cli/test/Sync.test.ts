@@ -3,10 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
 import { RunId } from "@tracelet/core/Run"
+import type { BackendReference } from "@tracelet/core/RunEvent"
 import { toDuration } from "../src/commands/Sync.ts"
 import * as Output from "../src/Output.ts"
 import * as fakeAgent from "./support/fakeAgent.ts"
@@ -58,6 +59,40 @@ describe("tracelet sync", () => {
         const json = yield* tracelet(dir, ["sync", "baseline", "--dir", ".", "--json"])
         assert.strictEqual(json.code, 3)
         yield* golden("sync-missing-json", json.out)
+      })
+    )
+  )
+
+  it.live("says of a backend that it has no plugin for what its cursor says, as the other commands do", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const flaky: BackendReference = { name: "flaky", plugin: "backend.flaky", version: "1", config: {} }
+        yield* writeEnded(dir, { id, backends: [local, flaky, missing], log: training })
+        yield* tracelet(dir, ["sync", "--dir", "."])
+        // As the app leaves it that had the plugin: the same marks as the store's, and closed.
+        const cursors = join(dir, "runs", id, "cursors")
+        const cursor = JSON.parse(readFileSync(join(cursors, "local.json"), "utf8"))
+        const save = (closed: boolean, counts: {}) =>
+          writeFileSync(join(cursors, "flaky.json"), JSON.stringify({ ...cursor, backend: "flaky", closed, counts }))
+        const said = Effect.gen(function* () {
+          const [sync, status, runs, show] = yield* Effect.all(
+            [["sync", id], ["status"], ["runs"], ["show", id]].map((args) =>
+              Effect.map(tracelet(dir, [...args, "--json", "--dir", "."]), ({ out }) => JSON.parse(out))
+            )
+          )
+          assert.deepStrictEqual(sync.runs[0].backends, runs[0].backends)
+          assert.deepStrictEqual(show.backends, runs[0].backends)
+          assert.deepStrictEqual(sync.backends, status.backends)
+          return runs[0].backends
+        })
+        save(true, cursor.counts)
+        assert.deepStrictEqual((yield* said).flaky, { delivered: 4_801, pending: 0, deadLetter: 0, state: "done" })
+        save(false, { delivered: 1_000, rejected: 1, filtered: 0 })
+        const { flaky: half, nowhere } = yield* said
+        assert.deepInclude(half, { delivered: 1_000, pending: 3_800, deadLetter: 1, state: "missing" })
+        assert.include(half.reason, "No plugin backend.flaky is installed here.")
+        assert.deepInclude(nowhere, { delivered: 0, pending: 4_801, state: "missing" })
       })
     )
   )
@@ -149,7 +184,7 @@ describe("tracelet sync", () => {
         writeFileSync(join(dir, "runs", id, "cursors"), "no folder")
         const { code, out, err } = yield* tracelet(dir, ["sync", "--timeout", "300ms", "--json", "--dir", "."])
         assert.strictEqual(code, 3)
-        assert.match(err, /^tracelet: local: could not make the folder [^\n]* Trying again by itself\.\n$/)
+        assert.match(err, /^tracelet: local: could not make the folder [^\n]* (?:Trying|It is tried) again by itself\.\n$/)
         const [run] = (yield* decode(out)).runs
         assert.deepInclude(run?.backends["local"], { state: "waiting", pending: 0 })
       })
