@@ -97,16 +97,17 @@ class Experiment:
 
     # What is logged.
 
-    def log_metric(self, name: str, value: object, iteration: int | None = None) -> None:
+    def log_metric(self, name: str, value: object, iteration: int | None = None, step: int | None = None) -> None:
         """Records one value of the series `name`; when it has returned, the value survives the death of the process.
 
         Args:
             value: any number: also a boolean, a numpy scalar, a tensor of one element, NaN.
             iteration: the step, a whole number within ±(2^53 - 1); default: the one of `set_iteration`, else one more
                 than the series' greatest, from 0.
+            step: another name for `iteration`, which comes first where both are given.
         """
         # While the run goes on, an attribute of the same name is called in place of this: the writer's own `log`.
-        self._log_any(name, value, iteration)
+        self._log_any(name, value, step if iteration is None else iteration)
 
     def log(
         self, metrics: Mapping[str, object], step: int | None = None, context: Mapping[str, object] | None = None

@@ -185,10 +185,13 @@ class Writer:
         """Whether anything of this stream exists on the disk."""
         return self._stream.exists
 
-    def log(self, name: SeriesKey, value: float, step: int | None = None) -> None:
-        """Records one point; never raises. What is not an exact float at an exact int is handed to `convert`."""
-        if type(value) is not float or (type(step) is not int and step is not None):
-            self._convert(name, value, step)
+    def log(self, name: SeriesKey, value: float, iteration: int | None = None, step: int | None = None) -> None:
+        """Records one point; never raises. What is not an exact float at an exact int is handed to `convert`.
+
+        It stands in for `Experiment.log_metric`, and so takes the step under both names; `iteration` is the quick one.
+        """
+        if type(value) is not float or (type(iteration) is not int and (iteration is not None or step is not None)):
+            self._convert(name, value, step if iteration is None else iteration)
             return
         mine = False
         try:
@@ -196,17 +199,17 @@ class Writer:
             self._acquire()
             if self._busy and self._is_inside(sys._getframe(1)):
                 moment = self._clock()
-                self._queue.append(lambda: self._point(name, value, step, moment))
+                self._queue.append(lambda: self._point(name, value, iteration, moment))
             else:
                 mine = self._busy = True
                 at = self._at
                 series = self._declared.get(name)
-                if series is None or at > self._limit or step is None or not -STEP_MAX <= step <= STEP_MAX:
-                    self._point(name, value, step, None)
+                if series is None or at > self._limit or iteration is None or not -STEP_MAX <= iteration <= STEP_MAX:
+                    self._point(name, value, iteration, None)
                 else:
-                    if step > series.greatest:
-                        series.greatest = step
-                    body = _pack_point(POINT, series.number, step, value, self._clock())
+                    if iteration > series.greatest:
+                        series.greatest = iteration
+                    body = _pack_point(POINT, series.number, iteration, value, self._clock())
                     memory = self._memory
                     memory[at + 8 : at + 40] = body
                     _pack_u32(memory, at + 4, crc32(body, self._seed ^ (at + self._base)))
