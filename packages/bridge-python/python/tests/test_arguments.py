@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from journal_reader import only_run, primary
 
 import tracelet
@@ -32,3 +34,36 @@ def test_log_metric_by_name_while_disabled(folder: Path) -> None:
     run.log_metric("loss", 0.5, iteration=3)
     run.log_metric("loss", 0.5, step=3)
     assert run.refused == {}
+
+
+class Unshowable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_arguments_of_the_wrong_kind_are_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_off: bool
+) -> None:
+    if is_off:
+        monkeypatch.setenv("TRACELET_DISABLED", "1")
+    wrong: Any = 5
+    for run in (
+        tracelet.start_logging(config={"tags": wrong}),
+        tracelet.Experiment("q", tags=wrong),
+        tracelet.Experiment("q", config=wrong),
+        tracelet.Experiment(settings=wrong),
+    ):
+        assert run.refused == {"argument": 1}
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.count("5 (int)") for line in lines] == [1, 1, 1, 1]
+    assert all("an argument of the wrong kind was passed over" in line for line in lines)
+
+
+def test_set_tags_refuses_what_it_cannot_take(folder: Path) -> None:
+    run = tracelet.start_logging("tags")
+    run.set_tags(5)  # type: ignore[arg-type]
+    run.set_tags({"good": "x", "bad": Unshowable(), Unshowable(): "y"})  # type: ignore[dict-item]
+    tracelet.stop_logging()
+    assert run.refused == {"argument": 1, "tag": 2}
+    assert primary(only_run(folder)).payloads("tags")[0]["tags"] == {"good": "x"}

@@ -336,7 +336,7 @@ def test_tags(folder: Path) -> None:
     run.set_tags({"a": "x" * 65_537, "": "x", "\ud800": "x"})
     run.set_tags(5)  # type: ignore[arg-type]
     tracelet.stop_logging()
-    assert run.refused == {"tag": 1, "name": 2, "internal": 1}
+    assert run.refused == {"tag": 1, "name": 2, "argument": 1}
     assert primary(only_run(folder)).payloads("tags")[0]["tags"] == {"a": "x" * 65_536, "b": "5", "c": ""}
 
 

@@ -75,9 +75,15 @@ class Experiment:
         settings: TraceletSettings | None = None,
     ) -> None:
         self.id = new_run_id()
+        self._refusals = Refusals()
+        if config is not None and not isinstance(config, ExperimentConfig):
+            self._refusals.add("argument", f"config={describe(config)}")
+            config = None
+        if settings is not None and not isinstance(settings, TraceletSettings):
+            self._refusals.add("argument", f"settings={describe(settings)}")
+            settings = None
         self.config = config if config is not None else ExperimentConfig()
         self.settings = settings if settings is not None else TraceletSettings(backend=backend)
-        self._refusals = Refusals()
         self._created = time.time()
         self.name = self._name_or(name if name is not None else self.settings.experiment_name, f"run-{self.id[:8]}")
         self.project = self._name_or(self.settings.project, "default")
@@ -439,11 +445,19 @@ class Experiment:
         elif isinstance(tags, Mapping):
             pairs = list(tags.items())
         else:
-            pairs = [(label, "") for label in tags]
+            try:
+                pairs = [(label, "") for label in tags]
+            except Exception:  # No list of anything, or one that fails on the way.
+                self._refusals.add("argument", f"tags={describe(tags)}")
+                return {}
         clean: dict[str, str] = {}
         for key, value in pairs:
-            name = key if isinstance(key, str) else str(key)
-            text = "" if value is None else value if isinstance(value, str) else str(value)
+            try:
+                name = key if isinstance(key, str) else str(key)
+                text = "" if value is None else value if isinstance(value, str) else str(value)
+            except Exception as error:  # An object that cannot be shown as a text.
+                self._refusals.add("tag", type(error).__name__)
+                continue
             if not is_name(name):
                 self._refusals.add("name", describe(name))
             elif len(text.encode("utf-8", "surrogatepass")) > TAG_VALUE_BYTES_MAX:
