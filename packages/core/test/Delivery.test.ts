@@ -71,7 +71,7 @@ const memory = () => {
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
 
 describe("a lane", () => {
-  it.effect("J7.2: goes on from its cursor in another life, and sends nothing twice", () =>
+  it.effect("J7.1, J7.2, J7.5: goes on from its cursor in another life, and sends nothing twice", () =>
     Effect.gen(function* () {
       const recording = Recording.make()
       const { layer, files, cursor } = memory()
@@ -212,7 +212,7 @@ describe("a lane", () => {
       })
   )
 
-  it.effect("keeps a refused event in the dead letter, with the reason and its identity", () =>
+  it.effect("J3.5, J7.8: keeps a refused event in the dead letter, with the reason and its identity", () =>
     Effect.gen(function* () {
       const recording = Recording.make([
         { report: () => ({ rejected: [{ event: 0, index: 1, reason: "no such metric" }], retryFrom: undefined }) }
@@ -256,7 +256,7 @@ describe("a lane", () => {
     })
   )
 
-  it.effect("J2.7, J10.2: takes the status from primaries, and from a child only that it failed", () =>
+  it.effect("J2.7, J10.1, J10.2: takes the status from primaries, and from a child only that it failed", () =>
     Effect.gen(function* () {
       const { layer } = memory()
       yield* Effect.gen(function* () {

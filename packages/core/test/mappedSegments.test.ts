@@ -67,7 +67,7 @@ const carriesEvent = ({ kind }: Record): boolean => kind === 1 || kind >= 16
 describe("a mapped segment", () => {
   const page = 4_096
 
-  it("J4.3, J5.3: gives every record that is whole, with any subset of its pages zeroed", () => {
+  it("J2.4, J4.3, J5.3: gives every record that is whole, with any subset of its pages zeroed", () => {
     const whole = load("several-segments")
     const records = walk(whole)
     const pages = whole.length / page
@@ -107,7 +107,7 @@ describe("a mapped segment", () => {
   }, 600_000)
 
   it.each(["basic", "special-values"])(
-    "J3.4, J4.1: gives a record when its length is stored, and not before: %s",
+    "J3.2, J3.4, J4.1, J5.1: gives a record when its length is stored, and not before: %s",
     (name) => {
       const whole = load(name)
       for (const record of walk(whole)) {

@@ -82,7 +82,7 @@ const test = <A, E>(
     20_000
   )
 
-describe("a Python writer's lock", { concurrent: true }, () => {
+describe("a Python writer's lock (J8.1, J8.2, J8.4)", { concurrent: true }, () => {
   const isPossible = process.platform === "linux" && runs("python3", "-c", "import fcntl; fcntl.F_OFD_SETLK")
 
   test(
@@ -133,7 +133,7 @@ describe("a Node process's lock", { concurrent: true }, () => {
     })
   )
 
-  test("goes to one of several who take it at once, when the file is new", true, (path) =>
+  test("goes to one of several who take it at once, when the file is new (J8.5)", true, (path) =>
     Effect.gen(function* () {
       const all = yield* Effect.forEach(Array(4), () => startNode(path))
       // Each has started when it answers.
@@ -191,7 +191,7 @@ describe("a Node process's lock", { concurrent: true }, () => {
 })
 
 describe("probing", { concurrent: true }, () => {
-  test("looks again before it believes a lock that is held for a moment", true, (path) =>
+  test("looks again before it believes a lock that is held for a moment (J8.3)", true, (path) =>
     Effect.gen(function* () {
       const other = yield* startNode(path)
       const seen: Array<string> = []

@@ -207,7 +207,7 @@ export const suite = (
     })
 
     describe("locks", () => {
-      test("holds a lock until its scope closes; the file stays, empty and alone", () =>
+      test("holds a lock until its scope closes; the file stays, empty and alone (J8.1)", () =>
         Effect.gen(function* () {
           const { storage, root } = yield* open
           const path = storage.join(root, "w.lock")
