@@ -29,6 +29,7 @@ import { Session } from "./Session.ts"
 import * as Text from "./Text.ts"
 import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
+import * as Compare from "./commands/Compare.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
 import * as Rename from "./commands/Rename.ts"
@@ -63,6 +64,7 @@ export const root = Command.make("tracelet").pipe(
   Command.withSubcommands([
     Runs.command,
     Show.command,
+    Compare.command,
     Status.command,
     Sync.command,
     Export.command,

@@ -81,12 +81,31 @@ export const one = (query: string) =>
   Effect.gen(function* () {
     const { known, ids, agent } = yield* current([query])
     const [report] = yield* Report.reports(ids, known, agent)
-    if (report !== undefined) return report
-    return yield* new CommandError({
-      tag: "RunUnreadable",
-      message: `Run ${query} has no readable record of its start.`,
-      hint: "It has only just begun, or its first segment is damaged; try again in a moment."
-    })
+    return report ?? (yield* unreadable(query))
+  })
+
+/** The two that are meant, in this order. */
+export const two = (queryA: string, queryB: string) =>
+  Effect.gen(function* () {
+    const { known, ids, agent } = yield* current([queryA, queryB])
+    const [a, b] = ids
+    if (b === undefined) {
+      return yield* new CommandError({
+        tag: "SameRun",
+        message: `${JSON.stringify(queryA)} and ${JSON.stringify(queryB)} are one run, ${a}.`,
+        hint: "A name is its newest run; `tracelet runs` lists the ids."
+      })
+    }
+    const found = yield* Report.reports(ids, known, agent)
+    const reportOf = (id: string | undefined) => found.find((report) => report.id === id)
+    return [reportOf(a) ?? (yield* unreadable(queryA)), reportOf(b) ?? (yield* unreadable(queryB))] as const
+  })
+
+const unreadable = (query: string): CommandError =>
+  new CommandError({
+    tag: "RunUnreadable",
+    message: `Run ${query} has no readable record of its start.`,
+    hint: "It has only just begun, or its first segment is damaged; try again in a moment."
   })
 
 /** A line on stderr that is no failure. */

@@ -47,15 +47,15 @@ export interface Run extends Schema.Schema.Type<typeof Run> {}
 
 export const Runs = Schema.Array(Run)
 
-export const Series = Schema.Struct({
-  name: Schema.String,
-  context: SeriesContext,
+const summaryFields = {
   points: Schema.Int,
   nans: Schema.Int,
   min: Schema.Number,
   max: Schema.Number,
   last: Schema.Struct({ step: Schema.Int, value: Schema.Number, time: Schema.Finite })
-})
+}
+
+export const Series = Schema.Struct({ name: Schema.String, context: SeriesContext, ...summaryFields })
 export interface Series extends Schema.Schema.Type<typeof Series> {}
 
 /** `tracelet show RUN --json` */
@@ -66,6 +66,34 @@ export const Show = Schema.Struct({
   series: Schema.Array(Series)
 })
 export interface Show extends Schema.Schema.Type<typeof Show> {}
+
+/** One series of two runs: null where a run has none. `difference`: of B less of A, where both have it. */
+export const ComparedSeries = Schema.Struct({
+  name: Schema.String,
+  context: SeriesContext,
+  a: Schema.NullOr(Schema.Struct(summaryFields)),
+  b: Schema.NullOr(Schema.Struct(summaryFields)),
+  difference: Schema.NullOr(Schema.Struct({ last: Schema.Number, min: Schema.Number, max: Schema.Number }))
+})
+export interface ComparedSeries extends Schema.Schema.Type<typeof ComparedSeries> {}
+
+/** One param of two runs, by key; that of a nested one is its path with `/`. Left out where a run has none. */
+export const ComparedParam = Schema.Struct({
+  key: Schema.String,
+  a: Schema.optionalKey(Schema.Json),
+  b: Schema.optionalKey(Schema.Json),
+  differs: Schema.Boolean
+})
+export interface ComparedParam extends Schema.Schema.Type<typeof ComparedParam> {}
+
+/** `tracelet compare A B --json` */
+export const Compare = Schema.Struct({
+  a: Run,
+  b: Run,
+  params: Schema.Array(ComparedParam),
+  series: Schema.Array(ComparedSeries)
+})
+export interface Compare extends Schema.Schema.Type<typeof Compare> {}
 
 export const Agent = Schema.Struct({
   pid: Schema.Int,

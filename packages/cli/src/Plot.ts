@@ -2,7 +2,10 @@
  * The dots of a chart: points become spans of dots in half columns, and spans become characters, braille or ASCII.
  */
 
-/** Bits of a braille cell, by row and half column: U+2800 + bits. */
+/** The braille cell without dots. */
+export const braille = 0x2800
+
+/** Bits of a braille cell, by row and half column: `braille` + bits. */
 const dots = [
   [1, 8],
   [2, 16],
@@ -99,7 +102,7 @@ export class Plot {
         if (row === this.height - 1 && this.below.has(cell)) return unicode ? "▼" : "v"
         const bits = this.bits(row, cell)
         if (bits === 0) return " "
-        return unicode ? String.fromCharCode(0x2800 + bits) : ascii(bits)
+        return unicode ? String.fromCharCode(braille + bits) : ascii(bits)
       }).join("")
     )
   }

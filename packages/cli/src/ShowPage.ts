@@ -172,7 +172,7 @@ const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArra
 }
 
 /** `subset=val rank=3` */
-const contextText = (context: SeriesContext.SeriesContext): string =>
+export const contextText = (context: SeriesContext.SeriesContext): string =>
   Text.printable(
     Object.entries(context)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))

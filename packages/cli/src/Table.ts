@@ -11,7 +11,7 @@ export interface Column {
   readonly align: "left" | "right" | "decimal"
   /** May be cut down to this many columns where the terminal is narrow; never when left out. */
   readonly shrinkTo?: number
-  /** Left out where cutting is not enough: the column with the greatest number first. Never when left out here. */
+  /** Left out where cutting is not enough: the columns with the greatest number first. Never when left out here. */
   readonly drop?: number
 }
 
@@ -50,7 +50,7 @@ export const render = (
   const available = width - indent - gap * (columns.length - 1)
   const dropped = toDrop(columns, widths, available)
   if (dropped !== undefined) {
-    const rest = (_: unknown, i: number) => i !== dropped
+    const rest = (_: unknown, i: number) => columns[i]?.drop !== dropped
     return render(
       columns.filter(rest),
       cells.map((row) => row.filter(rest)),
@@ -83,7 +83,7 @@ const atPoint = (texts: ReadonlyArray<string>): ReadonlyArray<string> => {
   return texts.map((text) => text + " ".repeat(longest - behind(text)))
 }
 
-/** Index of the column to leave out, where the rest may then fit. */
+/** The `drop` of the columns to leave out, where the rest may then fit. */
 const toDrop = (
   columns: ReadonlyArray<Column>,
   widths: ReadonlyArray<number>,
@@ -91,9 +91,8 @@ const toDrop = (
 ): number | undefined => {
   const least = columns.reduce((sum, { shrinkTo }, i) => sum + Math.min(widths[i] ?? 0, shrinkTo ?? Infinity), 0)
   if (least <= available) return undefined
-  const order = columns.map(({ drop }) => drop ?? 0)
-  const greatest = Math.max(...order)
-  return greatest === 0 ? undefined : order.indexOf(greatest)
+  const greatest = Math.max(...columns.map(({ drop }) => drop ?? 0))
+  return greatest === 0 ? undefined : greatest
 }
 
 const shrink = (columns: ReadonlyArray<Column>, widths: Array<number>, available: number): void => {

@@ -8,6 +8,7 @@ import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
 const commands = [
   "runs",
   "show",
+  "compare",
   "status",
   "sync",
   "export",

@@ -30,23 +30,29 @@ export const RunArgument = Argument.String("RUN").pipe(
   Argument.withDescription("An id, a unique prefix of one, a name (the newest), or project/name")
 )
 
-const flags = {
-  run: RunArgument,
+/** Shared with `compare`. */
+export const chartFlags = {
   series: Flag.String("series").pipe(
     Flag.withMetavar("PATTERN"),
     Flag.withDescription("Only series whose name holds this; with * or ? the whole name has to fit"),
     Flag.optional
-  ),
-  all: Flag.Boolean("all").pipe(
-    Flag.withoutNegation,
-    Flag.withDescription(`Draw all series, and list all params; default: the first ${chartsDefault} series`),
-    Flag.withDefault(false)
   ),
   ascii: Flag.Boolean("ascii").pipe(
     Flag.withoutNegation,
     Flag.withDescription("Plain characters only, as with NO_UNICODE"),
     Flag.withDefault(false)
   )
+}
+
+const flags = {
+  run: RunArgument,
+  series: chartFlags.series,
+  all: Flag.Boolean("all").pipe(
+    Flag.withoutNegation,
+    Flag.withDescription(`Draw all series, and list all params; default: the first ${chartsDefault} series`),
+    Flag.withDefault(false)
+  ),
+  ascii: chartFlags.ascii
 }
 
 export const command = Command.make("show", flags, ({ run: query, series, all, ascii }) =>
@@ -104,7 +110,7 @@ export const matches = (pattern: string, name: string): boolean => {
   return new RegExp(`^${parts.join("")}$`, "su").test(name)
 }
 
-const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => {
+export const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => {
   const names = [...new Set(summaries.map(({ name }) => name))]
   return {
     tag: "SeriesNotFound",
@@ -116,7 +122,7 @@ const noSeries = (pattern: string, summaries: ReadonlyArray<SeriesSummary>) => {
   }
 }
 
-const toOutput = ({ name, context, points, nans, min, max, last }: SeriesSummary): Output.Series => ({
+export const toOutput = ({ name, context, points, nans, min, max, last }: SeriesSummary): Output.Series => ({
   name,
   context,
   points,
