@@ -1,21 +1,48 @@
 /**
- * Kills trainers at random moments and looks whether the store has what they had been told is safe.
+ * Plays scenarios round by round, and gives an account of each: what was acknowledged, what is in the store, and what is amiss.
  *
- * All rounds share one folder: so its agent serves them all, is found rather than started in most rounds, has many dead
+ * All rounds of a scenario share one folder: so its agent serves them all, is found rather than started in most rounds, has many dead
  * runs to look after, and delivers into a store that grows. A folder per round would test starting an agent fifty times.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { RunView } from "@tracelet/bridge-python/AgentApi"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Agent from "../folder/agent.ts"
 import * as Stored from "../folder/stored.ts"
-import * as Expected from "./expected.ts"
-import { moments, type Moment } from "./moments.ts"
-import { runAndKill, type Death } from "./trainer.ts"
+import { ofScenario } from "./random.ts"
+import type { Outcome, Scenario } from "./scenario.ts"
+import { scenario as agent } from "./scenarios/agent.ts"
+import { scenario as agents } from "./scenarios/agents.ts"
+import { scenario as app } from "./scenarios/app.ts"
+import { scenario as both } from "./scenarios/both.ts"
+import { scenario as namespace } from "./scenarios/namespace.ts"
+import { scenario as older } from "./scenarios/older.ts"
+import { scenario as runs } from "./scenarios/runs.ts"
+import { scenario as steps } from "./scenarios/steps.ts"
+import { scenario as stopped } from "./scenarios/stopped.ts"
+import { scenario as together } from "./scenarios/together.ts"
+import { scenario as trainer } from "./scenarios/trainer.ts"
+import { scenario as writers } from "./scenarios/writers.ts"
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  trainer,
+  agent,
+  both,
+  steps,
+  agents,
+  older,
+  app,
+  together,
+  stopped,
+  namespace,
+  writers,
+  runs
+]
 
 export interface Options {
+  readonly scenario: Scenario
   readonly count: number
   readonly seed: number
   readonly python: string
@@ -25,15 +52,10 @@ export interface Options {
   readonly onRound: (round: Round) => void
 }
 
-export interface Round {
+export interface Round extends Outcome {
   /** From 1. */
   readonly number: number
-  readonly moment: Moment
-  readonly acknowledged: number
-  readonly stored: number
-  /** `undefined`: it died before it had a run. */
-  readonly status: string | undefined
-  readonly findings: ReadonlyArray<Expected.Finding>
+  readonly ms: number
 }
 
 export interface Report {
@@ -42,85 +64,68 @@ export interface Report {
   readonly folder: string
 }
 
-/** Longest wait for a dead run to be delivered and ended. */
-const settleMsMax = 20_000
+const nothing = { acknowledged: 0, stored: 0, statuses: [] }
 
-const runsOf = (folder: string): ReadonlyArray<string> => {
-  try {
-    return readdirSync(join(folder, "runs"))
-  } catch {
-    return []
-  }
-}
+/** A round that fails, or does not end, is a finding like any other. */
+const guarded = <R>(scenario: Scenario, round: Effect.Effect<Outcome, unknown, R>): Effect.Effect<Outcome, never, R> =>
+  round.pipe(
+    Effect.timeoutOption(scenario.msMax),
+    Effect.map((outcome): Outcome =>
+      outcome._tag === "Some"
+        ? outcome.value
+        : {
+            ...nothing,
+            what: "not over",
+            findings: [{ _tag: "hang", detail: `the round was not over after ${scenario.msMax / 1000} s` }]
+          }
+    ),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.interrupt
+        : Effect.succeed<Outcome>({
+            ...nothing,
+            what: "broken off",
+            findings: [{ _tag: "amiss", detail: Cause.pretty(cause) }]
+          })
+    )
+  )
 
-const judge = (view: RunView | undefined, { acknowledged }: Death, stored: number): ReadonlyArray<Expected.Finding> => {
-  if (view === undefined) {
-    return acknowledged === 0 ? [] : [{ _tag: "lost", detail: "the agent does not know the run" }]
-  }
-  const findings: Array<Expected.Finding> = []
-  const local = view.backends["local"]
-  const shown = JSON.stringify(view)
-  if (view.status === "running" || !view.drained) findings.push({ _tag: "hang", detail: shown })
-  else if (view.status !== "killed") findings.push({ _tag: "wrong status", detail: view.status })
-  if (local === undefined || local.pending > 0) findings.push({ _tag: "hang", detail: shown })
-  else if (local.deadLetter > 0) findings.push({ _tag: "dead letter", detail: shown })
-  else if (local.delivered !== stored) {
-    findings.push({ _tag: "altered", detail: `counted as delivered are ${local.delivered}, in the store ${stored}` })
-  }
-  return findings
-}
-
-const playRound = Effect.fnUntraced(function* (
-  options: Options & { readonly folder: string; readonly workFolder: string },
-  number: number,
-  moment: Moment
-) {
-  const { folder } = options
-  const before = new Set(runsOf(folder))
-  const death = yield* runAndKill(options, number, moment)
-  if (moment.agentMs !== undefined) {
-    yield* Effect.sleep(moment.agentMs)
-    yield* Agent.kill(folder)
-  }
-  const [run = death.run] = runsOf(folder).filter((name) => !before.has(name))
-  const view =
-    run === undefined
-      ? undefined
-      : yield* Agent.settled(folder, run, { msMax: settleMsMax, mustExist: death.acknowledged > 0 })
-  const found = run === undefined ? new Map<string, Stored.Columns>() : yield* Stored.series(run)
-  const stored = Stored.count(found)
-  const round: Round = {
-    number,
-    moment,
-    acknowledged: death.acknowledged,
-    stored,
-    status: view?.status,
-    findings: [
-      ...(death.hang === undefined ? [] : [{ _tag: "hang", detail: death.hang } as const]),
-      ...judge(view, death, stored),
-      ...Expected.compare(found, death.acknowledged)
-    ]
-  }
-  options.onRound(round)
-  return round
-})
-
+/** All rounds of one scenario. */
 export const play = (options: Options): Effect.Effect<Report, unknown> =>
   Effect.suspend(() => {
-    const workFolder = mkdtempSync(join(tmpdir(), "tracelet-chaos-"))
+    const { count, keep, onRound, python, scenario, seed } = options
+    const workFolder = mkdtempSync(join(tmpdir(), `tracelet-chaos-${scenario.name}-`))
     const folder = join(workFolder, ".tracelet")
     mkdirSync(folder)
-    return Effect.forEach(moments(options.count, options.seed), (moment, i) =>
-      playRound({ ...options, folder, workFolder }, i + 1, moment)
+    const random = ofScenario(seed, scenario.name)
+    const ground = { python, folder, workFolder, random }
+    return Effect.forEach(
+      Array.from({ length: count }, (_, i) => i + 1),
+      (number) =>
+        Effect.gen(function* () {
+          const began = performance.now()
+          const outcome = yield* guarded(scenario, Effect.scoped(scenario.round({ ...ground, number })))
+          const round = { ...outcome, number, ms: performance.now() - began }
+          onRound(round)
+          return round
+        })
     ).pipe(
       Effect.ensuring(Agent.stop(folder)),
       Effect.provide(Stored.layer(folder)),
       Effect.tap((rounds) =>
         Effect.sync(() => {
-          if (!options.keep && rounds.every(({ findings }) => findings.length === 0))
-            rmSync(workFolder, { recursive: true })
+          if (!keep && rounds.every(({ findings }) => findings.length === 0)) rmSync(workFolder, { recursive: true })
         })
       ),
       Effect.map((rounds) => ({ rounds, folder }))
     )
   })
+
+/** How many of `count` rounds each scenario gets: by its share, and one at least. */
+export const portions = (of: ReadonlyArray<Scenario>, count: number): ReadonlyMap<Scenario, number> => {
+  const whole = of.reduce((sum, { share }) => sum + share, 0)
+  const rounds = of.map((scenario) => Math.max(1, Math.floor((count * scenario.share) / whole)))
+  // What is left over by rounding is the first one's.
+  const left = Math.max(0, count - rounds.reduce((sum, n) => sum + n, 0))
+  return new Map(of.map((scenario, i) => [scenario, (rounds[i] ?? 1) + (i === 0 ? left : 0)]))
+}

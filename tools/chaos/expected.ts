@@ -1,77 +1,108 @@
-/** What the first `total` calls of trainer.py log, series by series, and how what the store has differs from it. */
+/** What the calls of a trainer or an app log, series by series, and what the oracle says of what became of them. */
+import * as Oracle from "../../packages/core/test/support/oracle.ts"
+import { keyOf, type Columns, type SeriesKey } from "../folder/stored.ts"
 
-import { count, keyOf, type Columns, type SeriesKey } from "../folder/stored.ts"
-
-const keys: ReadonlyArray<SeriesKey> = [
-  keyOf("loss", {}),
-  keyOf("late", {}),
-  keyOf("Güte/π", {}),
-  keyOf("val", { subset: "val" })
-]
 const oddities: ReadonlyArray<number> = [NaN, Infinity, -Infinity, -0]
 
 const valueOf = (i: number) =>
   i % 997 === 0 ? (oddities[(i / 997) % 4] ?? 0) : (Math.imul(i, 2654435761) >>> 0) / 1024 - 1e6
 
-/** What the first `total` calls log. */
-export const points = (total: number): ReadonlyMap<SeriesKey, Columns> => {
-  const columns = keys.map((key) => ({ key, steps: new Array<number>(), values: new Array<number>() }))
-  for (let i = 0; i < total; i++) {
-    const series = columns[i % keys.length]
-    const step = Math.floor(i / keys.length)
+export interface Call {
+  readonly name: string
+  readonly context: { readonly [key: string]: string | number }
+  readonly step: number
+  readonly value: number
+}
+
+const names = ["loss", "late", "Güte/π", "val"] as const
+
+/** Call number `i` of a writer; a writer among several says which it is. programs/trainer.py logs the same. */
+export const call = (i: number, worker?: number): Call => {
+  const name = names[i % names.length] ?? names[0]
+  const step = Math.floor(i / names.length)
+  return {
+    name,
+    context: { ...(name === "val" ? { subset: "val" } : {}), ...(worker === undefined ? {} : { worker }) },
     // The steps of `late` fall; 0 stays 0.
-    series?.steps.push(series.key === keys[1] ? 0 - step : step)
-    series?.values.push(valueOf(i))
+    step: name === "late" ? 0 - step : step,
+    value: valueOf(i)
+  }
+}
+
+/** What the first `total` calls log. */
+export const points = (total: number, worker?: number): ReadonlyMap<SeriesKey, Columns> => {
+  const columns = names.map((_, i) => {
+    const { context, name } = call(i, worker)
+    return { key: keyOf(name, context), steps: new Array<number>(), values: new Array<number>() }
+  })
+  for (let i = 0; i < total; i++) {
+    const { step, value } = call(i, worker)
+    const series = columns[i % names.length]
+    series?.steps.push(step)
+    series?.values.push(value)
   }
   return new Map(columns.filter(({ steps }) => steps.length > 0).map(({ key, ...rest }) => [key, rest]))
 }
 
 export type Finding =
-  /** Acknowledged and not in the store, or something before it is missing. */
+  /** Acknowledged and neither delivered nor kept. */
   | { readonly _tag: "lost"; readonly detail: string }
   | { readonly _tag: "doubled"; readonly detail: string }
   | { readonly _tag: "out of order"; readonly detail: string }
-  /** A value, step, name or context that nobody logged. */
+  /** A value, step, name or context that nobody logged, or more than was. */
   | { readonly _tag: "altered"; readonly detail: string }
-  /** More than the one point that was under way. */
-  | { readonly _tag: "surplus"; readonly detail: string }
   | { readonly _tag: "wrong status"; readonly detail: string }
   | { readonly _tag: "dead letter"; readonly detail: string }
   | { readonly _tag: "hang"; readonly detail: string }
+  /** It did what it should not, in other words than these. */
+  | { readonly _tag: "amiss"; readonly detail: string }
 
-const same = (found: Columns, i: number, wanted: Columns, j: number) =>
-  found.steps[i] === wanted.steps[j] && Object.is(found.values[i], wanted.values[j])
-
-/** Says in one word what is wrong where `found` leaves `wanted`. */
-const compareSeries = (key: SeriesKey, found: Columns, wanted: Columns): Finding | undefined => {
-  const length = Math.min(found.steps.length, wanted.steps.length)
-  for (let i = 0; i < length; i++) {
-    if (same(found, i, wanted, i)) continue
-    const detail = `${key}: point ${i} is step ${found.steps[i]}, ${found.values[i]}`
-    const there = Array.from(wanted.steps).findIndex((_, j) => same(found, i, wanted, j))
-    if (there < 0) return { _tag: "altered", detail: `${detail}; logged was ${wanted.steps[i]}, ${wanted.values[i]}` }
-    if (there < i) return { _tag: "doubled", detail: `${detail}, as point ${there} is` }
-    const isLater = Array.from(found.steps).some((_, j) => j > i && same(found, j, wanted, i))
-    return { _tag: isLater ? "out of order" : "lost", detail: `${detail}; step ${wanted.steps[i]} is to come first` }
-  }
-  if (found.steps.length < wanted.steps.length) {
-    return { _tag: "lost", detail: `${key}: ${wanted.steps.length - found.steps.length} points at its end` }
-  }
-  if (found.steps.length === wanted.steps.length) return undefined
-  const isKnown = Array.from(wanted.steps).some((_, j) => same(found, length, wanted, j))
-  return { _tag: isKnown ? "doubled" : "surplus", detail: `${key}: ${found.steps.length - length} points more` }
+/** What one writer did. */
+export interface Logged {
+  /** Calls that it was told are safe. */
+  readonly acknowledged: number
+  /** Calls it had begun: what is beyond the acknowledged ones may be there or not. */
+  readonly begun: number
+  readonly worker?: number
 }
 
+const none: Columns = { steps: [], values: [] }
+
+/** A text tells -0 from 0, and one NaN is as good as another. */
+const said = ({ steps, values }: Columns): ReadonlyArray<Oracle.Said> =>
+  Array.from(steps, (step, i) => `step ${step}, ${Object.is(values[i], -0) ? "-0" : values[i]}`)
+
+const tagOf = (finding: string): "lost" | "doubled" | "out of order" | "altered" =>
+  finding.startsWith("lost")
+    ? "lost"
+    : finding.startsWith("out of order")
+      ? "out of order"
+      : finding.startsWith("invented")
+        ? "altered"
+        : "doubled"
+
 /**
- * Compares with the store: the first `acknowledged` calls must be there, and one more may be, the one under way.
- * Exactly these: each once, in order, bit for bit (but for the bits inside a NaN).
+ * Asks the oracle of each series: is what was acknowledged there or in the dead letter, each once, in order and unaltered, and
+ * nothing else? One finding of a kind for each series, which shows the first of its points.
  */
-export const compare = (found: ReadonlyMap<SeriesKey, Columns>, acknowledged: number): ReadonlyArray<Finding> => {
-  const total = count(found)
-  const wanted = points(total === acknowledged + 1 ? total : acknowledged)
-  const none: Columns = { steps: [], values: [] }
-  return [...new Set([...wanted.keys(), ...found.keys()])].flatMap((key) => {
-    const finding = compareSeries(key, found.get(key) ?? none, wanted.get(key) ?? none)
-    return finding === undefined ? [] : [finding]
+export const compare = (
+  found: ReadonlyMap<SeriesKey, Columns>,
+  writers: ReadonlyArray<Logged>,
+  dead: ReadonlyMap<SeriesKey, Columns> = new Map()
+): ReadonlyArray<Finding> => {
+  const begun = new Map(writers.flatMap(({ begun: total, worker }) => [...points(total, worker)]))
+  const acknowledged = new Map(writers.flatMap(({ acknowledged: total, worker }) => [...points(total, worker)]))
+  return [...new Set([...begun.keys(), ...found.keys(), ...dead.keys()])].flatMap((key) => {
+    const findings = Oracle.findings({
+      logged: said(begun.get(key) ?? none),
+      acknowledged: acknowledged.get(key)?.steps.length ?? 0,
+      delivered: said(found.get(key) ?? none),
+      dead: said(dead.get(key) ?? none),
+      kept: []
+    })
+    return [...Map.groupBy(findings, tagOf)].map(([_tag, alike]): Finding => ({
+      _tag,
+      detail: `${key}: ${alike.length} points, the first: ${alike[0] ?? ""}`
+    }))
   })
 }
