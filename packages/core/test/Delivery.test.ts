@@ -5,8 +5,9 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { TestClock } from "effect/testing"
 import { describe } from "vitest"
-import { Backend } from "../src/Backend.ts"
+import { Backend, type Confirmed } from "../src/Backend.ts"
 import { BackendError, Throttled, transient, Unauthorised } from "../src/BackendError.ts"
+import { noCounts } from "../src/Cursor.ts"
 import type { Target } from "../src/Delivery.ts"
 import * as Journal from "../src/Journal.ts"
 import { JournalStorage } from "../src/JournalStorage.ts"
@@ -14,7 +15,7 @@ import { deliver, type Targets } from "../src/Pipeline.ts"
 import * as Processor from "../src/Processor.ts"
 import * as Route from "../src/Route.ts"
 import { RunId } from "../src/Run.ts"
-import type { RunStarted } from "../src/RunEvent.ts"
+import { countOf, type RunStarted } from "../src/RunEvent.ts"
 import { makeMemory } from "../src/internal/memoryStorage.ts"
 import * as Recording from "./support/RecordingBackend.ts"
 
@@ -313,6 +314,43 @@ describe("a lane", () => {
       // The record of columns in which the page lay is lost whole: 2,048 points of 28 bytes.
       assert.isAtLeast(losses.gapBytes, 2_048 * 28)
       assert.strictEqual(recording.points.length, 5_000 - 2_048)
+    })
+  )
+
+  it.effect("J7.7: believes a backend that keeps the marks itself, whatever the cursor file says", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer, files, cursor } = memory()
+      let confirmed: Confirmed = { marks: new Map(), counts: noCounts, closed: false }
+      const keeping = Backend.of({
+        capabilities: { ...recording.backend.capabilities, identity: "position" },
+        open: (open) =>
+          Effect.map(recording.backend.open(open), (opened) => ({
+            ...opened,
+            confirmed: Effect.sync(() => confirmed),
+            write: (batch) =>
+              Effect.tap(opened.write(batch), () =>
+                Effect.sync(() => {
+                  const delivered =
+                    confirmed.counts.delivered + batch.events.reduce((sum, event) => sum + countOf(event), 0)
+                  confirmed = {
+                    ...confirmed,
+                    marks: new Map([[batch.writer, batch.to]]),
+                    counts: { ...noCounts, delivered }
+                  }
+                })
+              )
+          }))
+      })
+      yield* Effect.gen(function* () {
+        yield* record([1, 2, 3])
+        yield* deliverFor(target(keeping), 3)
+        files.set(cursor, new Uint8Array(10))
+        const status = yield* deliverFor(target(keeping), 3)
+        assert.deepInclude(status, { state: "done", delivered: 3, pending: 0 })
+        assert.deepInclude(JSON.parse(text(files.get(cursor))), { counts: { delivered: 3, rejected: 0, filtered: 0 } })
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(recording.points.length, 3)
     })
   )
 })

@@ -123,7 +123,7 @@ describe("the writer's bytes", () => {
     })
   )
 
-  it.effect("J5.6–J5.13: hold every kind, and read back as it was", () =>
+  it.effect("J5.6, J5.7, J5.8, J5.9, J5.10, J5.11, J5.12, J5.13: hold every kind, and read back as it was", () =>
     Effect.gen(function* () {
       const { layer } = inMemory()
       yield* Effect.gen(function* () {
