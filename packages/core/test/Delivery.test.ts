@@ -152,28 +152,31 @@ describe("a lane", () => {
     })
   )
 
-  it.effect("tries a service again for seven days, ever more slowly, and delivers when it is back", () =>
-    Effect.gen(function* () {
-      let isDown = true
-      const recording = Recording.make([], () => (isDown ? transient("service", "no answer") : undefined))
-      const { layer } = memory()
-      const scope = yield* Scope.make()
-      yield* Effect.gen(function* () {
-        yield* record([1])
-        const journal = yield* Journal.Journal
-        const opened = yield* Scope.provide(journal.open(run), scope)
-        const delivery = yield* Scope.provide(deliver(opened, started, target(recording.backend)), scope)
-        for (let hour = 0; hour < 7 * 24; hour++) yield* TestClock.adjust("1 hour")
-        const attempts = recording.writes()
-        // Between half a minute and a minute apart.
-        assert.isAtMost(attempts, 2 * 60 * 24 * 7 + 20)
-        assert.isAbove(attempts, 100)
-        isDown = false
-        for (let i = 0; i < 200; i++) yield* TestClock.adjust("1 second")
-        assert.isTrue(delivery?.isDone())
-        assert.strictEqual(recording.points.length, 1)
-      }).pipe(Effect.provide(layer))
-    })
+  it.effect(
+    "tries a service again for seven days, ever more slowly, and delivers when it is back",
+    () =>
+      Effect.gen(function* () {
+        let isDown = true
+        const recording = Recording.make([], () => (isDown ? transient("service", "no answer") : undefined))
+        const { layer } = memory()
+        const scope = yield* Scope.make()
+        yield* Effect.gen(function* () {
+          yield* record([1])
+          const journal = yield* Journal.Journal
+          const opened = yield* Scope.provide(journal.open(run), scope)
+          const delivery = yield* Scope.provide(deliver(opened, started, target(recording.backend)), scope)
+          for (let hour = 0; hour < 7 * 24; hour++) yield* TestClock.adjust("1 hour")
+          const attempts = recording.writes()
+          // Between half a minute and a minute apart.
+          assert.isAtMost(attempts, 2 * 60 * 24 * 7 + 20)
+          assert.isAbove(attempts, 100)
+          isDown = false
+          for (let i = 0; i < 200; i++) yield* TestClock.adjust("1 second")
+          assert.isTrue(delivery?.isDone())
+          assert.strictEqual(recording.points.length, 1)
+        }).pipe(Effect.provide(layer))
+      }),
+    { timeout: 120_000 }
   )
 
   it.effect("J7.3: holds a run that was begun with another route or other processors", () =>
