@@ -67,3 +67,12 @@ def test_set_tags_refuses_what_it_cannot_take(folder: Path) -> None:
     tracelet.stop_logging()
     assert run.refused == {"argument": 1, "tag": 2}
     assert primary(only_run(folder)).payloads("tags")[0]["tags"] == {"good": "x"}
+
+
+@pytest.mark.parametrize("wrong", ["x", "5", float("nan"), [], {}, object()])
+def test_stop_logging_passes_over_what_is_no_time(folder: Path, caplog: pytest.LogCaptureFixture, wrong: Any) -> None:
+    run = tracelet.start_logging("stop")
+    tracelet.stop_logging(wait=wrong, timeout=wrong)
+    assert run.refused == {"argument": 2}
+    assert "an argument of the wrong kind was passed over: wait=" in caplog.records[0].getMessage()
+    assert primary(only_run(folder)).payloads("runFinished")[0]["status"] == "finished"

@@ -16,7 +16,7 @@ from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context
 from ._refusals import Refusals, describe, warn
 from ._status import ExitWatch, Outcome
 from ._stream import Stream
-from ._values import to_float, to_step
+from ._values import to_float, to_seconds, to_step
 from ._writer import InContext, Writer
 from .settings import TraceletSettings
 
@@ -172,8 +172,8 @@ class Experiment:
         """Records one parameter."""
         try:
             self.log_params({name: value})
-        except TypeError as error:  # a name that cannot be a key
-            self._fail(error)
+        except TypeError:  # It cannot be a key.
+            self._refusals.add("name", describe(name))
 
     def set_tags(self, tags: Tags) -> None:
         """Adds tags or changes their values: a dictionary of texts, or labels (whose value is `""`)."""
@@ -192,7 +192,8 @@ class Experiment:
         try:
             writer = self._open_writer(name)
             number = None if step is None else to_step(step)
-            encoded = encode_context({**self._context, **(context or {})})
+            is_context = context is None or isinstance(context, Mapping)
+            encoded = encode_context({**self._context, **(context or {})}) if is_context else None
             if writer is None:
                 return
             if not isinstance(text, str):
@@ -390,6 +391,16 @@ class Experiment:
 
         if self._agent is None or self._writer is None or not self._writer.has_stream:
             return
+        if isinstance(wait, str):
+            is_fine = wait in ("auto", "always", "never")
+        else:
+            is_fine = wait is None or to_seconds(wait) is not None
+        if not is_fine:
+            self._refusals.add("argument", f"wait={describe(wait)}")
+            wait = None
+        if timeout is not None and to_seconds(timeout) is None:
+            self._refusals.add("argument", f"timeout={describe(timeout)}")
+            timeout = None
         usual = self.settings.sigterm_timeout if watch.was_terminated else self.settings.stop_timeout
         seconds = parse_wait(self.settings.stop_wait if wait is None else wait, timeout, usual)
         deliver(self._agent, self.name, seconds)

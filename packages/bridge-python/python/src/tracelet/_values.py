@@ -52,6 +52,12 @@ def _checked(value: object) -> float | None:
     return number
 
 
+def to_seconds(value: object) -> float | None:
+    """Returns `value` as a number of seconds, or None when it is none: a text, NaN."""
+    number = to_float(value)
+    return None if number is None or number != number else number
+
+
 def to_step(step: object) -> int | None:
     """Returns `step` as a whole number within ±(2^53 - 1), or None when it is none."""
     if type(step) is not int:
