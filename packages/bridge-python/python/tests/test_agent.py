@@ -112,6 +112,16 @@ def test_says_what_is_wrong_with_a_backend_once(agent: FakeAgent, caplog: pytest
     assert "tracelet sync" in lines[-1]
 
 
+def test_sentences_end_once(agent: FakeAgent, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {"delivered": 0, "pending": 3, "deadLetter": 0, "state": "missing", "reason": "No plugin. Run `npm i x`."}
+    agent.state = {"drained": False, "backends": {"mlflow": wrong}}
+    tracelet.start_logging("sentences", backend="mlflow")
+    tracelet.stop_logging(wait=True, timeout=30)
+    lines = [r.getMessage() for r in caplog.records if "npm i" in r.getMessage()]
+    said = "backend mlflow is missing: No plugin. Run `npm i x`. What is recorded is kept for it"
+    assert lines == [f"tracelet: {said}"]
+
+
 def test_waits_until_drained(agent: FakeAgent, caplog: pytest.LogCaptureFixture) -> None:
     agent.state["drained"] = False
     agent.state["backends"] = {"local": {"delivered": 1, "pending": 1, "deadLetter": 0, "state": "delivering"}}

@@ -137,7 +137,7 @@ class Agent:
         for backend, reason in state.troubles().items():
             if self._said.get(backend) != reason:
                 self._said[backend] = reason
-                warn(f"backend {backend} is {reason}; what is recorded is kept for it")
+                warn(f"backend {backend} is {reason.rstrip(' .;')}. What is recorded is kept for it")
 
     def _work(self) -> None:
         try:
