@@ -236,7 +236,30 @@ def test_says_that_the_agent_does_not_answer(
     monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
     tracelet.start_logging("silent")
     tracelet.stop_logging(wait=True)
-    assert "does not answer" in caplog.records[0].getMessage()
+    assert "does not answer; recording" in caplog.records[0].getMessage()  # there is no log to point to
+
+
+@pytest.mark.parametrize("kind", ["folder", "missing", "hangs", "old", "silent"])
+def test_says_at_once_that_tracelet_node_is_no_node(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    node = bundle / kind
+    if kind == "folder":
+        node.mkdir()
+    elif kind != "missing":
+        node.write_text({"hangs": "#!/bin/sh\nsleep 30\n", "old": "#!/bin/sh\necho v20.1.0\n"}.get(kind, "#!/bin/sh\n"))
+        node.chmod(0o755)
+    monkeypatch.setenv("TRACELET_NODE", str(node))
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setattr(tracelet._agent, "_START_SECONDS", 30.0)
+    monkeypatch.setattr(tracelet._node, "_VERSION_SECONDS", 1.0)
+    began = time.monotonic()
+    tracelet.start_logging("no node")
+    tracelet.stop_logging()
+    assert time.monotonic() - began < 5
+    first = caplog.records[0].getMessage()
+    assert f"TRACELET_NODE={node} is no usable Node 22.19 or later" in first
+    assert all(".log" not in record.getMessage() for record in caplog.records)
 
 
 def test_node_on_path_must_be_new_enough(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,8 @@ class Agent:
             if self._address() is not None and self.tell():
                 return
             time.sleep(0.02)
-        raise CannotStart(f"the agent does not answer; its log is {self._file[:-5]}.log")
+        log = f"{self._file[:-5]}.log"
+        raise CannotStart(f"the agent does not answer{'; its log is ' + log if os.path.exists(log) else ''}")
 
     def _send_away(self) -> None:
         """Asks an agent of another version to leave, and waits until it has (A9). Its lock is not opened: J8.2."""

