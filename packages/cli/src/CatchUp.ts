@@ -40,7 +40,7 @@ const concurrency = 8
 export const storeId = LocalPlugin.manifest.id
 
 /** The name that a run's own record gives the store, or what it is called by default. */
-const localName = (started: RunStarted): string =>
+export const localName = (started: RunStarted): string =>
   started.backends.find(({ plugin }) => plugin === storeId)?.name ?? "local"
 
 type CatchUpError = StorageError | BackendError

@@ -5,6 +5,7 @@
  * A published shape only ever gains keys.
  */
 import * as Schema from "effect/Schema"
+import { Losses } from "@tracelet/core/Cursor"
 import { JsonObject, TextObject } from "@tracelet/core/JsonObject"
 import { Status } from "@tracelet/core/Run"
 import { SeriesContext } from "@tracelet/core/SeriesContext"
@@ -22,7 +23,9 @@ export const Backend = Schema.Struct({
   pending: Schema.Int,
   deadLetter: Schema.Int,
   state: State,
-  reason: Schema.optionalKey(Schema.String)
+  reason: Schema.optionalKey(Schema.String),
+  /** What could not be read of the run's journals, known once it is closed there; left out when that is nothing. */
+  losses: Schema.optionalKey(Losses)
 })
 export interface Backend extends Schema.Schema.Type<typeof Backend> {}
 
@@ -125,7 +128,8 @@ export const BackendSum = Schema.Struct({
   deadLetter: Schema.Int,
   runs: Schema.Int,
   /** What stands in the way, each once. */
-  reasons: Schema.Array(Schema.String)
+  reasons: Schema.Array(Schema.String),
+  losses: Schema.optionalKey(Losses)
 })
 export interface BackendSum extends Schema.Schema.Type<typeof BackendSum> {}
 

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { BackendError } from "@tracelet/core/BackendError"
-import { noCounts } from "@tracelet/core/Cursor"
+import { noCounts, type Pin } from "@tracelet/core/Cursor"
 import type { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
@@ -16,12 +16,15 @@ import * as CatchUp from "./CatchUp.ts"
 import * as Distribution from "./Distribution.ts"
 import * as Format from "./Format.ts"
 import type { Known } from "./Lookup.ts"
+import * as Losses from "./Losses.ts"
 import type * as Output from "./Output.ts"
 
 /** A run with its times as numbers, for tables. Seconds since the Unix epoch; `endedAt` is undefined while it runs. */
 export interface Report extends Output.Run {
   readonly startedSeconds: number
   readonly endedSeconds: number | undefined
+  /** The store was given less than was captured, by a route or by processors. */
+  readonly isThinned: boolean
 }
 
 type ReportError = StorageError | BackendError
@@ -57,7 +60,12 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
         : yield* run.standing(yield* run.writersNow)
     const behind = isCurrent ? nothing : yield* behindStore(run)
     const view = agent.state === "running" ? agent.agent.status.runs.find((one) => one.id === id) : undefined
-    const backends = yield* backendsOf(run, started, row, behind.events, view?.backends)
+    const storeCursor = yield* run.cursor(CatchUp.localName(started))
+    const isThinned = storeCursor !== undefined && storeCursor !== "damaged" && isThinning(storeCursor.pin)
+    const captured = isThinned ? (yield* run.countFrom(new Map())).points : (row?.points ?? 0) + behind.points
+    const inStore = { ...ofStore(row, behind.events), ...Losses.ofCursor(storeCursor) }
+    const total = CatchUp.before(row?.counts) + behind.events
+    const backends = yield* backendsOf(run, started, inStore, total, view?.backends)
     return toReport({
       id,
       project: started.run.project,
@@ -66,12 +74,15 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
       startedSeconds: started.time,
       endedSeconds: standing.endedAt,
       tags: Object.fromEntries(row?.tags ?? Object.entries(started.run.tags)),
-      points: (row?.points ?? 0) + behind.points,
-      backends
+      points: captured,
+      backends,
+      isThinned
     })
   })
 
 const nothing = { events: 0, points: 0 }
+
+const isThinning = ({ route, processors }: Pin): boolean => route !== null || processors.length > 0
 
 /** What the journals hold and the store does not (yet). */
 const behindStore = (run: RunJournal) =>
@@ -83,18 +94,17 @@ const behindStore = (run: RunJournal) =>
 const backendsOf = (
   run: RunJournal,
   started: RunStarted,
-  row: RunRow | undefined,
-  pendingInStore: number,
+  inStore: Output.Backend,
+  total: number,
   seen: Output.Backends | undefined
 ) =>
   Effect.gen(function* () {
-    const total = CatchUp.before(row?.counts) + pendingInStore
     const entries: Array<[string, Output.Backend]> = []
     for (const { name, plugin } of started.backends) {
       const lane = seen?.[name]
       const standing =
         plugin === CatchUp.storeId
-          ? asSeen(ofStore(row, pendingInStore), lane)
+          ? asSeen(inStore, lane)
           : seenOr(orMissing(plugin, yield* ofCursor(run, name, total)), lane)
       entries.push([name, standing])
     }
@@ -111,7 +121,8 @@ const ofCursor = (run: RunJournal, name: string, total: number): Effect.Effect<O
     const counts = cursor?.counts ?? noCounts
     const pending = Math.max(0, total - CatchUp.before(counts))
     const state = cursor?.closed === true && pending === 0 ? "done" : "idle"
-    return Effect.succeed({ delivered: counts.delivered, pending, deadLetter: counts.rejected, state } as const)
+    const standing = { delivered: counts.delivered, pending, deadLetter: counts.rejected, state } as const
+    return Effect.succeed({ ...standing, ...Losses.ofCursor(cursor) })
   })
 
 /**
@@ -120,7 +131,9 @@ const ofCursor = (run: RunJournal, name: string, total: number): Effect.Effect<O
  */
 export const seenOr = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend => {
   if (lane === undefined) return standing
-  if (lane.state !== "missing" && lane.state !== "error") return lane
+  if (lane.state !== "missing" && lane.state !== "error") {
+    return standing.losses === undefined ? lane : { ...lane, losses: standing.losses }
+  }
   if (standing.state === "done") return standing
   const { reason } = lane
   return { ...standing, state: lane.state, ...(reason === undefined ? {} : { reason }) }
@@ -154,7 +167,8 @@ const forgotten = (row: RunRow): Report =>
     endedSeconds: row.endedAt ?? undefined,
     tags: Object.fromEntries(row.tags),
     points: row.points,
-    backends: { local: ofStore(row, 0) }
+    backends: { local: ofStore(row, 0) },
+    isThinned: false
   })
 
 const toReport = (run: Omit<Report, "startedAt" | "endedAt">): Report => ({
@@ -181,14 +195,15 @@ export const withoutBackends = ({ id, project, name, status, startedAt, endedAt,
 export const sums = (runs: Iterable<{ readonly backends: Output.Backends }>): typeof Output.BackendSums.Type => {
   const sumByName = new Map<string, Output.BackendSum>()
   for (const { backends } of runs) {
-    for (const [name, { delivered, pending, deadLetter, reason }] of Object.entries(backends)) {
+    for (const [name, { delivered, pending, deadLetter, reason, losses }] of Object.entries(backends)) {
       const sum = sumByName.get(name) ?? { delivered: 0, pending: 0, deadLetter: 0, runs: 0, reasons: [] }
       sumByName.set(name, {
         delivered: sum.delivered + delivered,
         pending: sum.pending + pending,
         deadLetter: sum.deadLetter + deadLetter,
         runs: sum.runs + (pending > 0 ? 1 : 0),
-        reasons: reason === undefined || sum.reasons.includes(reason) ? sum.reasons : [...sum.reasons, reason]
+        reasons: reason === undefined || sum.reasons.includes(reason) ? sum.reasons : [...sum.reasons, reason],
+        ...(losses === undefined && sum.losses === undefined ? {} : { losses: Losses.add(sum.losses, losses) })
       })
     }
   }

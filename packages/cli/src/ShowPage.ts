@@ -8,6 +8,7 @@ import * as Chart from "./Chart.ts"
 import { remarks, statusBrush } from "./commands/Runs.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
+import * as Losses from "./Losses.ts"
 import type { Brush } from "./Paint.ts"
 import type { Report } from "./Report.ts"
 import { marks, type Session } from "./Session.ts"
@@ -110,7 +111,13 @@ const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> =>
   const reasons = all.flatMap(([name, { reason }]) =>
     reason === undefined ? [] : [`  ${name}: ${Text.printable(reason)}`]
   )
-  return [title("Backends", session), ...Table.render(columns, rows, options(session, false)), ...reasons]
+  const losses = Losses.ofRun(report.backends)
+  return [
+    title("Backends", session),
+    ...Table.render(columns, rows, options(session, false)),
+    ...reasons,
+    ...(losses === undefined ? [] : [`  ${session.paint.yellow(Losses.sentence(losses))}`])
+  ]
 }
 
 const stateBrush = (state: string, { paint }: Terminal): Brush =>

@@ -69,6 +69,8 @@ describe("wrong usage", () => {
     ["shw", "UnknownSubcommand"],
     ["runs --projct x", "UnrecognizedOption"],
     ["runs --limit many", "InvalidValue"],
+    ["runs --limit 0", "InvalidValue"],
+    ["runs --limit -1", "InvalidValue"],
     ["runs --status dead", "InvalidValue"],
     ["show", "MissingArgument"],
     ["show a b", "UnexpectedArgument"],

@@ -99,6 +99,14 @@ describe("tracelet export", () => {
     )
   )
 
+  it.live("takes no empty name of a file", () =>
+    Effect.gen(function* () {
+      const { code, out, err } = yield* tracelet("/", ["export", id, "--output", ""])
+      assert.deepStrictEqual([code, out], [2, ""])
+      assert.strictEqual(err, "tracelet: --output names no file. Leave it out to print on stdout.\n")
+    })
+  )
+
   it.live("writes a file that appears when it is whole", () =>
     Effect.scoped(
       Effect.gen(function* () {

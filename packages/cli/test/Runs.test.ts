@@ -5,9 +5,10 @@ import * as Schema from "effect/Schema"
 import { describe } from "vitest"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Processor from "@tracelet/core/Processor"
 import * as Output from "../src/Output.ts"
 import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
-import { local, lockDelivery, missing, training, write, writeEnded } from "./support/runs.ts"
+import { deliverThinned, local, lockDelivery, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(Output.Runs)))
 
@@ -110,6 +111,22 @@ describe("tracelet runs", () => {
         assert.strictEqual(yield* points, 2)
         const cursor = JSON.parse(readFileSync(join(dir, "runs", run.id, "cursors", "local.json"), "utf8"))
         assert.isTrue(cursor.closed)
+      })
+    )
+  )
+
+  it.live("counts points as captured where the store was given less, which an export says", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id: id("aa11"), log: training })
+        yield* deliverThinned(dir, id("aa11"), Processor.keep("val/.*"))
+        const [run] = yield* decode((yield* tracelet(dir, ["runs", "--json", "--dir", "."])).out)
+        assert.strictEqual(run?.points, 4_800)
+        assert.deepInclude(run?.backends["local"], { pending: 0, state: "done" })
+        const { out, err } = yield* tracelet(dir, ["export", "aa11", "--dir", "."])
+        assert.strictEqual(out.match(/"kind":"point"/g)?.length, 400)
+        assert.match(err, /^tracelet: The local store holds only what its route or its processors let through[^\n]*\n$/)
       })
     )
   )

@@ -184,7 +184,10 @@ describe("tracelet sync", () => {
         writeFileSync(join(dir, "runs", id, "cursors"), "no folder")
         const { code, out, err } = yield* tracelet(dir, ["sync", "--timeout", "300ms", "--json", "--dir", "."])
         assert.strictEqual(code, 3)
-        assert.match(err, /^tracelet: local: could not make the folder [^\n]* (?:Trying|It is tried) again by itself\.\n$/)
+        assert.match(
+          err,
+          /^tracelet: local: could not make the folder [^\n]* (?:Trying|It is tried) again by itself\.\n$/
+        )
         const [run] = (yield* decode(out)).runs
         assert.deepInclude(run?.backends["local"], { state: "waiting", pending: 0 })
       })

@@ -9,6 +9,7 @@ import * as Flag from "effect/cli/Flag"
 import { Status } from "@tracelet/core/Run"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
+import * as Losses from "../Losses.ts"
 import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
 import { marks, Session } from "../Session.ts"
@@ -31,7 +32,14 @@ const flags = {
     Flag.withDescription("newest or oldest: by start; name: by project, then name, then newest. Default: newest"),
     Flag.withDefault("newest" as const)
   ),
-  limit: Flag.Int("limit").pipe(Flag.withDescription("Only the first so many; default: all"), Flag.optional)
+  limit: Flag.Int("limit").pipe(
+    Flag.withDescription("Only the first so many; default: all"),
+    Flag.filter(
+      (count) => count > 0,
+      (count) => `${count} is no number of runs: from 1 on`
+    ),
+    Flag.optional
+  )
 }
 
 export const command = Command.make("runs", flags, ({ project, status, tag, sort, limit }) =>
@@ -45,11 +53,9 @@ export const command = Command.make("runs", flags, ({ project, status, tag, sort
         .toSorted(orders[sort])
         .slice(
           0,
-          Math.max(
-            0,
-            Option.getOrElse(limit, () => all.length)
-          )
+          Option.getOrElse(limit, () => all.length)
         )
+      yield* noteLosses(runs)
       if (yield* Frame.AsJson) return yield* Frame.printJson(runs.map(Report.toOutput))
       return yield* print(runs, all.length)
     })
@@ -63,6 +69,20 @@ export const command = Command.make("runs", flags, ({ project, status, tag, sort
     { command: "tracelet runs --project digits --tag demo --limit 10" }
   ])
 )
+
+/** Names the runs of whose journals something could not be read. */
+const noteLosses = (runs: ReadonlyArray<Report.Report>) => {
+  const damaged = runs.filter(({ backends }) => Losses.ofRun(backends) !== undefined)
+  if (damaged.length === 0) return Effect.void
+  const names = damaged.slice(0, namedMax).map(({ id, name }) => `${Text.printable(name)} (${id.slice(0, 8)})`)
+  const more = damaged.length > namedMax ? " and more" : ""
+  return Frame.note(
+    `Part of the journal could not be read of ${Format.plural(damaged.length, "run")}: ${names.join(", ")}${more}. \`tracelet show RUN\` says how much.`
+  )
+}
+
+/** Runs that a note names. */
+const namedMax = 3
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Agents from "../Agents.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
+import * as Losses from "../Losses.ts"
 import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
 import { marks, Session } from "../Session.ts"
@@ -77,7 +78,7 @@ export const backendsTable = (
     { title: "runs with something to go", align: "right" }
   ]
   const rows = Object.entries(backends).map(([name, sum]) => [
-    sum.reasons.length > 0 ? bad : sum.pending > 0 || sum.deadLetter > 0 ? warning : good,
+    sum.reasons.length > 0 ? bad : sum.pending > 0 || sum.deadLetter > 0 || sum.losses !== undefined ? warning : good,
     name,
     Format.count(sum.delivered),
     Format.count(sum.pending),
@@ -86,7 +87,9 @@ export const backendsTable = (
   ])
   const table = Table.render(columns, rows, { paint, width: session.columns ?? Infinity, ellipsis })
   const reasons = Object.entries(backends).flatMap(([name, sum]) =>
-    sum.reasons.map((reason) => `${name}: ${Text.printable(reason)}`)
+    [...sum.reasons, ...(sum.losses === undefined ? [] : [Losses.sentence(sum.losses)])].map(
+      (reason) => `${name}: ${Text.printable(reason)}`
+    )
   )
   return reasons.length === 0 ? table : [...table, "", ...reasons]
 }

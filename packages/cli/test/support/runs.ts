@@ -4,7 +4,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { join } from "node:path"
+import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
+import * as LocalStore from "@tracelet/backend-local/LocalStore"
 import * as Journal from "@tracelet/core/Journal"
+import * as Pipeline from "@tracelet/core/Pipeline"
+import type { Processor } from "@tracelet/core/Processor"
 import { RunId, type EndStatus } from "@tracelet/core/Run"
 import type { BackendReference } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
@@ -84,3 +90,25 @@ export const lockDelivery = (dir: string, id: string): Effect.Effect<boolean, Jo
     const run = yield* (yield* Journal.Journal).open(RunId.make(id))
     return yield* run.lock
   }).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
+
+/** Delivers a run to the local store as an app does whose processor leaves something out. */
+export const deliverThinned = (dir: string, id: string, processor: Processor) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const run = yield* (yield* Journal.Journal).open(RunId.make(id))
+      const started = yield* run.started
+      if (started === undefined) return yield* Effect.die("it has not begun")
+      yield* run.writersNow
+      const target = {
+        backend: yield* LocalBackend.make,
+        route: undefined,
+        processors: [processor],
+        permits: yield* Semaphore.make(1)
+      }
+      const delivery = yield* Pipeline.deliver(run, started, new Map([["local", target]]))
+      yield* delivery?.settled ?? Effect.die("somebody else delivers it")
+    })
+  ).pipe(
+    Effect.provide(LocalStore.layer({ file: join(dir, "store.db") })),
+    Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer))
+  )
