@@ -13,13 +13,14 @@ import pytest
 import tracelet
 
 SRC = Path(tracelet.__file__).resolve().parent.parent
-FOREIGN = ("CI", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "RANK", "WORLD_SIZE")
+FOREIGN = ("CI", "PBS_JOBID", "LSB_JOBID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR")
+FOREIGN_PREFIXES = ("TRACELET_", "COLAB_", "KAGGLE_", "SLURM_", "TORCHELASTIC_", "GITHUB_", "GITLAB_")
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in [*os.environ]:
-        if name.startswith(("TRACELET_", "COLAB_", "KAGGLE_")) or name in FOREIGN:
+        if name.startswith(FOREIGN_PREFIXES) or name in FOREIGN:
             monkeypatch.delenv(name)
     monkeypatch.setenv("TRACELET_DIR", str(tmp_path / "folder"))
     monkeypatch.setenv("TRACELET_AGENT", "off")

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import tracelet
+import tracelet._delivery
 import tracelet._node
-from tracelet._delivery import can_outlive, parse_wait
 from tracelet._ids import host_name
 
 TOKEN = "f" * 64
@@ -75,6 +75,12 @@ class FakeAgent:
         self.file.unlink(missing_ok=True)
         self.server.shutdown()
         self.server.server_close()
+
+
+def kill(agent: FakeAgent) -> None:
+    """As SIGKILL would: its file and its socket stay, and nobody listens."""
+    agent.server.shutdown()
+    agent.server.server_close()
 
 
 @pytest.fixture
@@ -152,36 +158,54 @@ def test_the_wait_has_a_deadline(
     assert "delivering deadline: local 40 of 100" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name", ["CI", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "COLAB_GPU", "KAGGLE_KERNEL_RUN_TYPE"]
-)
-def test_auto_waits_where_the_agent_would_be_killed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(os, "getppid", lambda: 2)
-    assert can_outlive()
-    assert parse_wait("auto", None, 300) is None
-    monkeypatch.setenv(name, "true")
-    assert not can_outlive()
-    assert parse_wait("auto", None, 300) == 300
-    assert parse_wait("auto", 7, 300) == 7
-    assert parse_wait(False, None, 300) is None
-    assert parse_wait("never", None, 300) is None
-
-
-def test_auto_waits_as_the_main_process_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    assert not can_outlive()
-    assert parse_wait(True, None, 300) == 300
-    assert parse_wait(2, None, 300) == 2
-
-
 def test_hands_over_at_once(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getppid", lambda: 2)
+    monkeypatch.setattr(tracelet._delivery, "why_not", lambda: "")
     agent.state["drained"] = False
     tracelet.start_logging("over")
     wait_for(lambda: len(agent.asked) == 2)
     began = time.monotonic()
     tracelet.stop_logging()
     assert time.monotonic() - began < 1
+
+
+def test_replaces_an_agent_that_has_died(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, agent: FakeAgent, tmp_path: Path, caplog: Any
+) -> None:
+    monkeypatch.setattr(tracelet._delivery, "why_not", lambda: "")
+    monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
+    run = tracelet.start_logging("dies", backend="local")
+    wait_for(lambda: len(agent.asked) == 2)
+    assert not (bundle / "calls").exists()
+    kill(agent)
+    second: list[FakeAgent] = []
+    timer = threading.Timer(0.05, lambda: second.append(FakeAgent(folder, tmp_path / "second")))
+    timer.start()
+    tracelet.stop_logging()
+    timer.join()
+    second[0].close()
+    assert (bundle / "calls").read_text()
+    assert ("POST", "/v1/runs", {"run": run.id}) in second[0].asked
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("cause", ["silent", "no Node"])
+def test_says_what_is_kept_when_a_dead_agent_cannot_be_replaced(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, agent: FakeAgent, caplog: Any, cause: str
+) -> None:
+    monkeypatch.setattr(tracelet._delivery, "why_not", lambda: "")
+    monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
+    tracelet.start_logging("dies")
+    wait_for(lambda: len(agent.asked) == 2)
+    kill(agent)
+    if cause == "no Node":
+        monkeypatch.setenv("TRACELET_NODE", str(bundle / "missing"))
+    began = time.monotonic()
+    tracelet.stop_logging()
+    assert time.monotonic() - began < 4
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "the agent is gone" in line
+    assert ("does not answer" if cause == "silent" else "no usable Node") in line
+    assert f"kept in {folder}, and `tracelet sync {folder}` delivers it" in line
 
 
 def test_no_agent_no_wait(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

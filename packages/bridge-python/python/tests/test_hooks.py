@@ -22,6 +22,9 @@ class SummaryWriter:
         if scalar_value == "raise":
             raise RuntimeError("the user's")
         return "result"
+    def add_scalars(self, main_tag, tag_scalar_dict, global_step=None, walltime=None):
+        self.calls.append((main_tag, tag_scalar_dict, global_step, walltime))
+        return "results"
 """
 
 
@@ -74,6 +77,37 @@ def test_add_scalar_is_recorded(folder: Path, tensorboard: Path, imported: str) 
     assert run.refused == {"value": 2, "name": 2, "time": 1}
 
 
+def test_add_scalars_are_series_of_one_name(folder: Path, tensorboard: Path) -> None:
+    """A series for each key, told apart by the context; whatever is given reaches the user's writer as it is."""
+    from importlib import import_module
+
+    run = tracelet.start_logging("tb")
+    writer: Any = import_module("tensorboardX").SummaryWriter()
+    assert writer.add_scalars("loss", {"train": 0.5, "val": 1}, 0) == "results"
+    writer.add_scalars(main_tag="loss", tag_scalar_dict={"train": 0.25}, global_step=7)
+    writer.add_scalars("loss", {"train": 0.125, 3: 2.0, "bad": "text"})
+    writer.add_scalars("loss", {"train": 0.0}, 9, 1234.5)
+    writer.add_scalars("loss", {"train": -1.0}, 10, "yesterday")
+    writer.add_scalars("loss", "no dictionary", 0)
+    writer.add_scalars("", {"a": 1.0}, 0)
+    writer.add_scalars("loss", {"x" * 5000: 1.0}, 0, 1.0)
+    tracelet.stop_logging()
+    writer.add_scalars("late", {"a": 1.0}, 0)
+    assert len(writer.calls) == 9
+    events = [e for e in primary(only_run(folder)).events if e["kind"] == "point"]
+    assert [(e["name"], e["context"], e["step"], e["value"]) for e in events] == [
+        ("loss", {"tag": "train"}, 0, 0.5),
+        ("loss", {"tag": "val"}, 0, 1.0),
+        ("loss", {"tag": "train"}, 7, 0.25),
+        ("loss", {"tag": "train"}, 8, 0.125),
+        ("loss", {"tag": "3"}, 0, 2.0),
+        ("loss", {"tag": "train"}, 9, 0.0),
+        ("loss", {"tag": "train"}, 10, -1.0),
+    ]
+    assert events[5]["time"] == 1234.5
+    assert run.refused == {"value": 2, "name": 1, "time": 1, "context": 1}
+
+
 def test_nothing_is_changed_when_it_is_switched_off(tensorboard: Path) -> None:
     from importlib import import_module
 
@@ -120,6 +154,7 @@ with SummaryWriter("tb") as writer:
     for step in range(100):
         writer.add_scalar("loss", torch.tensor(1.0 / (step + 1)), step)
         writer.add_scalar("acc", step / 100, step, walltime=1000.0 + step)
+        writer.add_scalars("both", {{"train": step / 8, "val": torch.tensor(step / 4)}}, step)
 assert run.refused == {{}}, run.refused
 """
     )
@@ -127,6 +162,10 @@ assert run.refused == {{}}, run.refused
     view = primary(only_run(folder))
     assert [step for step, _ in view.points("loss")] == list(range(100))
     assert view.points("acc") == [(step, step / 100) for step in range(100)]
+    for tag, divisor in (("train", 8), ("val", 4)):
+        points = [e for e in view.events if e.get("name") == "both" and e["context"] == {"tag": tag}]
+        assert [(e["step"], e["value"]) for e in points] == [(step, step / divisor) for step in range(100)]
+    assert len(view.points()) == 400
     assert [e["time"] for e in view.events if e.get("name") == "acc"] == [1000.0 + step for step in range(100)]
 
 

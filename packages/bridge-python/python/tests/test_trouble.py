@@ -15,8 +15,8 @@ import pytest
 from journal_reader import only_run, primary
 
 import tracelet
+import tracelet._losses
 import tracelet._stream
-import tracelet._writer
 from tracelet._filesystem import file_system_of
 from tracelet._folder import find_folder
 
@@ -46,7 +46,7 @@ def test_full_disk(
     """Points are counted as lost, said once, and recording goes on when there is room again."""
     monkeypatch.setenv("TRACELET_DIR", str(small_disk / "folder"))
     monkeypatch.setenv("TRACELET_WRITER", writer)
-    monkeypatch.setattr(tracelet._writer, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(tracelet._losses, "RETRY_SECONDS", 0.05)
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * (100 << 10))
     run = tracelet.start_logging("full")
@@ -72,7 +72,7 @@ def test_full_disk(
 
 def test_full_disk_from_the_start(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELET_DIR", str(small_disk / "folder"))
-    monkeypatch.setattr(tracelet._writer, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(tracelet._losses, "RETRY_SECONDS", 0.01)
     (small_disk / "ballast").write_bytes(b"x" * (252 << 10))
     run = tracelet.start_logging("full")
     run.log_metric("loss", 1.0, 0)

@@ -14,7 +14,8 @@ import time
 from _thread import start_new_thread
 from collections.abc import Mapping
 
-from ._http import AgentError, request
+from ._folder import sync_command
+from ._http import AgentError, is_listening, request
 from ._ids import host_name
 from ._node import CannotStart, start_agent
 from ._payload import Json
@@ -87,6 +88,8 @@ class Agent:
         self.run = run
         # Why nobody delivers, once that is known.
         self.failure = ""
+        # Whether a failure is a word of its own, or said by who waits for the agent at the end.
+        self._is_ending = False
         self._secrets = secrets
         self._version = version
         self._file = os.path.join(folder, "agents", re.sub(r"[^A-Za-z0-9._-]", "_", host_name()) + ".json")
@@ -102,8 +105,24 @@ class Agent:
             self._work()  # The interpreter is going down, or has no thread left.
 
     def settle(self, seconds: float) -> None:
-        """Waits until this process may end: the agent was started, and has the secrets if there are any."""
+        """Waits until this process may end: the agent was started, and has the secrets if there are any.
+
+        One that is gone by now is replaced; where none can be had, it says what is kept.
+        """
         (self._told if self._secrets else self._started).wait(seconds)
+        known = self._address()
+        if not self._told.is_set() or self.failure or (known is not None and is_listening(known[0])):
+            return  # It is on its way, or it was said that there is none, or it is there.
+        self._is_ending = True
+        self._started.clear()
+        self._told.clear()
+        self.begin()
+        if not self._told.wait(seconds) or self.failure:
+            why = self.failure or f"another one does not answer within {seconds:g} s"
+            warn(
+                f"the agent is gone ({why}); all that was recorded is kept in {self.folder}, "
+                f"and `{sync_command(self.folder)}` delivers it"
+            )
 
     def wait_told(self, seconds: float) -> bool:
         """Waits until the agent knows the run. False when it does not within `seconds`, or never will."""
@@ -144,8 +163,8 @@ class Agent:
             self._find_or_start()
         except CannotStart as error:
             self.failure = str(error)
-            say = inform if error.is_expected else warn
-            say(f"{error}; recording goes on, and `tracelet sync {self.folder}` delivers it later")
+            say = inform if error.is_expected or self._is_ending else warn
+            say(f"{error}; recording goes on, and `{sync_command(self.folder)}` delivers it later")
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
             warn(f"the agent could not be started ({self.failure}); recording goes on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Callable, Union
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Callable, Union
 from . import __version__
 from ._format import PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
-from ._ids import Identity, new_run_id
-from ._opening import backend_names, rank, run_started, split_secrets
+from ._ids import Identity
+from ._losses import RETRY_SECONDS
+from ._opening import backend_names, run_started, split_secrets
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
+from ._ranks import next_run_id, rank
 from ._refusals import Refusals, describe, warn
+from ._series import InContext
 from ._status import ExitWatch, Outcome
 from ._stream import Stream
 from ._values import to_float, to_seconds, to_step
-from ._writer import InContext, Writer
+from ._writer import Writer
 from .settings import TraceletSettings
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._agent import Agent
-    from ._delivery import Wait
+    from ._delivery import Delivery, Wait
 
 Tags = Union[Mapping[str, object], Iterable[str]]
 
@@ -74,7 +78,7 @@ class Experiment:
         *,
         settings: TraceletSettings | None = None,
     ) -> None:
-        self.id = new_run_id()
+        self.id = next_run_id()
         self._refusals = Refusals()
         if config is not None and not isinstance(config, ExperimentConfig):
             self._refusals.add("argument", f"config={describe(config)}")
@@ -94,8 +98,12 @@ class Experiment:
         self._context: dict[str, object] = {} if self._number is None else {"rank": self._number}
         self._writer: Writer | None = None
         self._agent: Agent | None = None
+        self._delivery: Delivery | None = None
         self._watch: ExitWatch | None = None
         self._is_over = False
+        # The thread that is at work in `finish`.
+        self._ending_in = 0
+        self._open_again_at = 0.0
         self._folder = ""
         self._iteration: int | None = None
         if tags is not None:
@@ -254,6 +262,11 @@ class Experiment:
         return self._watch is not None and not self._is_over
 
     @property
+    def is_ending(self) -> bool:
+        """Whether this thread is in the middle of ending it."""
+        return self._ending_in == threading.get_ident()
+
+    @property
     def folder(self) -> str:
         """The tracelet folder it is recorded in, an absolute path; `""` before the start and when disabled."""
         return self._folder
@@ -273,10 +286,7 @@ class Experiment:
             _active.set_active(self)
             self._watch = ExitWatch(self)
             self._watch.begin()
-            try:
-                self._open()
-            except Exception as error:
-                self._refusals.add("lost", f"{getattr(error, 'strerror', None) or error}")
+            self._try_to_open()
         return self
 
     def flush(self) -> bool:
@@ -315,11 +325,13 @@ class Experiment:
         if watch is None or self._is_over:
             return
         self._is_over = True
+        self._ending_in = threading.get_ident()
         try:
             _active.unset_active(self)
             vars(self).pop("log_metric", None)
             is_child = writer is not None and writer.is_child
             if writer is not None:
+                writer.look()
                 # A child that logged nothing has no stream, and needs no end.
                 if writer.has_stream or not is_child:
                     writer.record(RUN_FINISHED, encode(_finished(outcome)))
@@ -332,7 +344,13 @@ class Experiment:
         except Exception as error:
             self._fail(error)
         finally:
-            watch.end()
+            self._ending_in = 0
+            watch.ended()
+
+    def hasten(self) -> None:
+        """After SIGTERM: a delivery that is waited for has less time left."""
+        if self._delivery is not None:
+            self._delivery.hasten(self.settings.sigterm_timeout)
 
     def when_free(self, action: Callable[[], None]) -> None:
         """Runs `action` now, or when a record that a signal has interrupted is written."""
@@ -341,11 +359,26 @@ class Experiment:
         else:
             action()
 
-    def log_point_at(self, name: str, value: float, step: int | None, moment: float) -> None:
+    def log_point_at(
+        self,
+        name: str,
+        value: float,
+        step: int | None,
+        moment: float,
+        context: Mapping[str, object] | None = None,
+    ) -> None:
         """Records one value with a time of its own, in seconds since the Unix epoch: for hooks."""
         writer = self._open_writer(name)
-        if writer is not None:
+        if writer is None:
+            return
+        if context is None:
             writer.point(name, value, step, moment)
+            return
+        encoded = encode_context({**self._context, **context})
+        if encoded is None:
+            self._refusals.add("context", describe(context))
+        else:
+            writer.point(InContext((plain_text(name), encoded)), value, step, moment)
 
     def refuse(self, reason: str, detail: str) -> None:
         """Counts a refusal: for hooks."""
@@ -353,8 +386,18 @@ class Experiment:
 
     # Inside.
 
+    def _try_to_open(self) -> None:
+        """Makes the writer; where that fails (no working directory, no descriptor left), again a while later."""
+        now = time.monotonic()
+        if now < self._open_again_at:
+            return
+        self._open_again_at = now + RETRY_SECONDS
+        try:
+            self._open()
+        except Exception as error:
+            self._refusals.add("lost", f"{getattr(error, 'strerror', None) or error}", 0)
+
     def _open(self) -> None:
-        from ._agent import Agent
         from ._filesystem import file_system_of
         from ._folder import find_folder
 
@@ -383,12 +426,22 @@ class Experiment:
         self.log_metric = writer.log  # type: ignore[method-assign,assignment]  # one call less a point
         if not system.is_local:
             start_heartbeat(writer)
-        self._agent = Agent(self._folder, self.id, secrets, __version__)
-        self._agent.begin()
+        self._begin_agent(secrets)
+
+    def _begin_agent(self, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        try:
+            from ._agent import Agent
+
+            self._agent = Agent(self._folder, self.id, secrets, __version__)
+            self._agent.begin()
+        except Exception as error:
+            warn(f"no agent could be looked for ({error}); recording goes on")
 
     def _deliver(self, watch: ExitWatch, wait: Wait | None, timeout: float | None) -> None:
-        from ._delivery import deliver, parse_wait
+        from ._delivery import Delivery, parse_wait
 
+        if self._agent is None and self._writer is not None:
+            self._begin_agent(split_secrets(self.settings, backend_names(self.settings))[1])
         if self._agent is None or self._writer is None or not self._writer.has_stream:
             return
         if isinstance(wait, str):
@@ -402,8 +455,11 @@ class Experiment:
             self._refusals.add("argument", f"timeout={describe(timeout)}")
             timeout = None
         usual = self.settings.sigterm_timeout if watch.was_terminated else self.settings.stop_timeout
-        seconds = parse_wait(self.settings.stop_wait if wait is None else wait, timeout, usual)
-        deliver(self._agent, self.name, seconds)
+        seconds, why = parse_wait(self.settings.stop_wait if wait is None else wait, timeout, usual)
+        self._delivery = Delivery(self._agent, self.name, seconds, why)
+        if watch.was_terminated:  # between the two looks
+            self._delivery.hasten(self.settings.sigterm_timeout)
+        self._delivery.run()
 
     def _log_any(self, name: object, value: object, iteration: object, context: str | None = None) -> None:
         """Records a value of any type at a step of any type; `context` is JSON, or None for the run's own."""
@@ -430,6 +486,8 @@ class Experiment:
 
     def _open_writer(self, what: str) -> Writer | None:
         """Returns the writer; where there is none, counts `what` as refused or lost."""
+        if self._writer is None and self.is_running:
+            self._try_to_open()
         if self._writer is not None and not self._is_over:
             return self._writer
         if not self.is_disabled:

@@ -72,3 +72,10 @@ def make_private(path: str) -> None:
             os.mkdir(path, 0o700)
         except FileExistsError:
             pass  # Another process was quicker.
+
+
+def sync_command(folder: str) -> str:
+    """Returns the command that delivers what is kept in a folder, as a shell takes it."""
+    import shlex
+
+    return f"tracelet sync {shlex.quote(folder)}"

@@ -42,6 +42,19 @@ def request(
         raise AgentError(f"{method} {path}: {error}") from error
 
 
+def is_listening(address: str) -> bool:
+    """Tells whether a process accepts connections at a Unix socket; one that is only busy does."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(0.5)
+            connection.connect(address)
+    except (BlockingIOError, TimeoutError, socket.timeout):  # Its queue is full. Two names before Python 3.10.
+        return True
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
 def _read_all(connection: socket.socket) -> bytes:
     answer = bytearray()
     while len(answer) <= ANSWER_BYTES_MAX:

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def is_id(text: str) -> bool:
+    """Tells whether `text` may name a run, a writer or a backend (J1.1)."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_run_id() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping
 
+from ._ids import is_id
 from ._payload import Json, NotJson, to_json
+from ._ranks import rank
 from ._refusals import warn
 from .settings import BACKENDS, TraceletSettings
 
@@ -16,25 +17,13 @@ _SECRET_KEY = re.compile(
 )
 # user:password@ in a URL
 _URL_USER = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@\s]+@", re.I)
-_BACKEND_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def rank() -> int | None:
-    """Returns this process's rank when the run has several (`WORLD_SIZE` above 1), else None."""
-    try:
-        if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
-            return None
-        number = int(os.environ["RANK"])
-    except (KeyError, ValueError):
-        return None
-    return number if number >= 0 else None
 
 
 def backend_names(settings: TraceletSettings) -> list[str]:
     """Returns the names of the run's backends; one that cannot be a name (J1.1) is said and left out."""
     names: list[str] = []
     for name in settings.backend or ["local"]:
-        if not _BACKEND_NAME.fullmatch(name):
+        if not is_id(name):
             warn(f"{name[:80]!r} cannot be the name of a backend; it is left out")
             continue
         if name not in BACKENDS:

@@ -52,6 +52,8 @@ def _say(sentence: str, level: int) -> None:
     It is not imported here. This may be a thread of ours, and a process that is forked while a thread imports a module
     waits for ever when it imports the same one.
     """
+    if sys.is_finalizing():
+        return  # A daemon thread that was stopped for ever may hold the lock of stderr, or of a handler.
     try:
         logging = sys.modules.get("logging")
         if logging is not None and hasattr(
@@ -76,6 +78,8 @@ class Refusals:
 
     def add(self, reason: str, detail: str = "", count: int = 1) -> None:
         """Counts `count` refusals; the first of a reason is said, with `detail` (what it was, at most a line)."""
+        if sys.is_finalizing():
+            return  # As in `_say`; and nobody reads the counts any more.
         with self._lock:
             self._counts[reason] = self._counts.get(reason, 0) + count
             if reason in self._said:
@@ -92,7 +96,7 @@ class Refusals:
     def counts(self) -> dict[str, int]:
         """Returns a copy: reason to count."""
         with self._lock:
-            return dict(self._counts)
+            return {reason: count for reason, count in self._counts.items() if count}
 
     def summary(self) -> str:
         """Returns a sentence such as `3 values refused: 2 not one number, 1 unusable name`, or `""` for none."""

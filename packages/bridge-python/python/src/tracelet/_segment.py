@@ -10,7 +10,7 @@ import errno
 import mmap
 import os
 
-from ._format import encode_header
+from ._format import PAYLOAD_BYTES_MAX, U32, encode_header, record_bytes
 
 # J2.8
 FIRST_SEGMENT_BYTES = 64 << 10
@@ -98,6 +98,36 @@ class Segment:
         written = os.write(self.fd, data)
         if written != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def mended(self, at: int) -> int:
+        """Returns where the next record goes when a record at `at` may have been broken off.
+
+        A record whose length is stored is published, whoever interrupted it: the next one goes behind it. Else what was
+        stored of it is wiped, so that zeros follow the last record.
+
+        Raises:
+            OSError: a torn record was appended; the segment is spent.
+        """
+        memory = self.map
+        if memory is None:
+            written = os.fstat(self.fd).st_size
+            if written % 8:
+                raise OSError("a torn record")
+            return written
+        if at + 8 <= self.end:
+            length = U32.unpack_from(memory, at)[0]
+            if length:
+                return at + record_bytes(length - 4)
+            end = min(self.end, at + record_bytes(PAYLOAD_BYTES_MAX))
+            memory[at:end] = bytes(end - at)
+        return at
+
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more: what is written to it now reaches nobody."""
+        try:
+            return self.temporary is None and os.fstat(self.fd).st_nlink == 0
+        except OSError:
+            return False  # Not to be known: the descriptor was closed by somebody else.
 
     def close(self) -> None:
         """Unmaps and closes the file; one that was never published is removed."""

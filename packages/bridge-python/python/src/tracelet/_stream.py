@@ -63,12 +63,14 @@ class Stream:
 
     __slots__ = (
         "_clock",
+        "_events",
         "_folders_unsynced",
         "_is_detached",
         "_journal",
         "_lock",
         "_number",
         "_opening",
+        "_opening_given",
         "_salt",
         "_spare",
         "_unsynced",
@@ -95,13 +97,15 @@ class Stream:
         self.mapped = mapped and hasattr(os, "posix_fallocate")
         self.segment: Segment | None = None
         self._journal = os.path.join(folder, "journal")
-        self._opening = opening
+        self._opening_given = self._opening = opening
         self._clock = clock
         self._salt = salt
         self._number = 0
         self._is_detached = False
         self._lock: Lock | None = None
         self._spare: Spare | None = None
+        # What the segments that were left hold: path to the count of events.
+        self._events: dict[str, int] = {}
         self._unsynced: list[str] = []
         self._folders_unsynced: set[str] = set()
 
@@ -161,6 +165,22 @@ class Stream:
             self._unsynced.append(segment.path)
             segment.close()
 
+    def count(self, segment: Segment, events: int) -> None:
+        """Says how many events a segment holds."""
+        self._events[segment.path] = events
+
+    def lost_events(self) -> int:
+        """Returns how many events were in segments whose files are not there any more."""
+        return sum(events for path, events in self._events.items() if not os.path.exists(path))
+
+    def renew(self) -> Stream:
+        """Ends this stream, whose files are gone, and returns another of the same run, as another writer."""
+        identity = Identity.here(self.identity.run, self.identity.of)
+        # Its first record may have been spilled to a blob that is gone as well: `advance` spills it again.
+        renewed = Stream(self.folder, identity, self.role, self.mapped, self._opening_given, self._clock, self._salt)
+        self.close()
+        return renewed
+
     def reserve_ahead(self) -> None:
         """Starts a thread that reserves the next segment: a few system calls, and perhaps the disk's time."""
         spare = self._spare = Spare()
@@ -202,8 +222,11 @@ class Stream:
 
     def synced(self, files: list[str], folders: list[str]) -> None:
         """Says that these were synced; the current segment stays to be synced again."""
-        done = set(files)
-        self._unsynced = [path for path in self._unsynced if path not in done]
+        current = self.segment.path if self.segment is not None else ""
+        for path in files:
+            # One by one, since `spill` adds to the list outside of the lock.
+            if path != current and path in self._unsynced:
+                self._unsynced.remove(path)
         self._folders_unsynced.difference_update(folders)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`SummaryWriter.add_scalar` of `torch.utils.tensorboard` and of `tensorboardX`: recorded under its tag.
+"""`SummaryWriter` of `torch.utils.tensorboard` and of `tensorboardX`: its scalars, recorded under their tags.
 
 The user's call goes on as ever, with its own result and its own exceptions, whatever happens here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Callable
 
@@ -23,16 +24,30 @@ def patch(module: ModuleType) -> Undo | None:
     owner = getattr(module, "SummaryWriter", None)
     if owner is None:
         return None
-    original: Callable[..., object] = owner.add_scalar
+    undos = [
+        _hook(owner, name, record)
+        for name, record in (("add_scalar", _record), ("add_scalars", _record_several))
+        if hasattr(owner, name)
+    ]
+
+    def undo() -> None:
+        for each in undos:
+            each()
+
+    return undo
+
+
+def _hook(owner: type, name: str, record: Callable[..., None]) -> Undo:
+    original: Callable[..., object] = getattr(owner, name)
 
     @functools.wraps(original)
-    def add_scalar(self: object, *args: object, **kwargs: object) -> object:
+    def add(self: object, *args: object, **kwargs: object) -> object:
         # Lightning's own logger hands on what our logger was given already.
         if not lightning.is_recording(sys._getframe(1)):
-            _record(*args, **kwargs)
+            record(*args, **kwargs)
         return original(self, *args, **kwargs)
 
-    return replace(owner, "add_scalar", add_scalar)
+    return replace(owner, name, add)
 
 
 def _record(
@@ -44,21 +59,48 @@ def _record(
     **more: object,
 ) -> None:
     """Takes the arguments of `add_scalar`; those that only TensorBoard knows are passed over."""
+    _record_one(tag, scalar_value, global_step, walltime, None)
+
+
+def _record_several(
+    main_tag: object = None,
+    tag_scalar_dict: object = None,
+    global_step: object = None,
+    walltime: object = None,
+    *others: object,
+    **more: object,
+) -> None:
+    """Takes the arguments of `add_scalars`: a series for each key, named `main_tag`, told apart by its context.
+
+    A context, not `main_tag/key`: TensorBoard draws these as the curves of one chart, each from a run of its own, and
+    series of one name are what one chart shows here; `add_scalar("loss/train")` stays another series than these.
+    """
+    if not isinstance(tag_scalar_dict, Mapping):
+        _record_one(main_tag, tag_scalar_dict, global_step, walltime, None)  # it refuses what does not fit
+        return
+    for key, value in tag_scalar_dict.items():
+        _record_one(main_tag, value, global_step, walltime, {"tag": key if isinstance(key, str) else str(key)})
+
+
+def _record_one(
+    tag: object, scalar: object, global_step: object, walltime: object, context: Mapping[str, object] | None
+) -> None:
     run = get_active()
     if run is None:
         return
     try:
-        if walltime is None:
-            run.log_metric(tag, scalar_value, global_step)  # type: ignore[arg-type]  # it refuses what does not fit
-            return
-        value, moment = to_float(scalar_value), to_float(walltime)
-        step = None if global_step is None else to_step(global_step)
-        is_plain = isinstance(tag, str) and value is not None and (global_step is None or step is not None)
-        if is_plain and moment is not None and moment - moment == 0:  # a finite time
-            run.log_point_at(tag, value, step, moment)  # type: ignore[arg-type]
-            return
-        if is_plain:
-            run.refuse("time", describe(walltime))
-        run.log_metric(tag, scalar_value, global_step)  # type: ignore[arg-type]
+        if walltime is not None:
+            value, moment = to_float(scalar), to_float(walltime)
+            step = None if global_step is None else to_step(global_step)
+            is_plain = isinstance(tag, str) and value is not None and (global_step is None or step is not None)
+            if is_plain and moment is not None and moment - moment == 0:  # a finite time
+                run.log_point_at(tag, value, step, moment, context)  # type: ignore[arg-type]
+                return
+            if is_plain:
+                run.refuse("time", describe(walltime))
+        if context is None:
+            run.log_metric(tag, scalar, global_step)  # type: ignore[arg-type]  # it refuses what does not fit
+        else:
+            run.log({tag: scalar}, global_step, context)  # type: ignore[dict-item, arg-type]
     except Exception as error:
         run.refuse("internal", f"{type(error).__name__}: {error}")
