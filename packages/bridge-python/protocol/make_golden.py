@@ -33,9 +33,11 @@ from tracelet._writer import InContext, Writer  # noqa: E402
 RUN = "0123456789abcdef0123456789abcdef"
 WRITER = "00112233445566aa"
 CHILD = "8899aabbccddeeff"
+OBSERVER = "ffeeddccbbaa9988"
+ROLE_OBSERVER = 2
 SALT = 0x5EED5EED
 START = 1790000000.0
-KINDS = {"runStarted": 16, "runFinished": 17, "params": 19, "tags": 20, "text": 21}
+KINDS = {"runStarted": 16, "runFinished": 17, "params": 19, "tags": 20, "text": 21, "renamed": 25}
 
 
 def identity(writer: str = WRITER, of: str | None = None, run: str = RUN) -> Identity:
@@ -305,6 +307,17 @@ def roles(case: Path) -> None:
     finish(writer)
 
 
+def amended(case: Path) -> None:
+    writer = make_writer(case)
+    writer.log("loss", 0.5, 0)
+    finish(writer)
+    observer = make_writer(case, OBSERVER, ROLE_OBSERVER, WRITER)
+    record(observer, "renamed", {"name": "another"})
+    record(observer, "tags", {"tags": {"demo": None, "stage": "final", "__proto__": None}})
+    record(observer, "renamed", {"name": "名前 ✨"})
+    observer.close()
+
+
 # case -> (how it is made, what must hold of its first writer: events, gap bytes (None: any above 0), unknown, damaged)
 CASES = {
     "basic": (basic, (15, 0, 0, 0)),
@@ -320,6 +333,7 @@ CASES = {
     "wrong-header": (wrong_header, (2, 3 * 4096 + 4, 0, 0)),
     "spilled-blob": (spilled_blob, (4, 0, 0, 2)),
     "roles": (roles, (3, 0, 0, 0)),
+    "amended": (amended, (3, 0, 0, 0)),
 }
 
 

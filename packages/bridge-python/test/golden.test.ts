@@ -44,6 +44,7 @@ const kindByTag: { readonly [tag: string]: string } = {
   Media: "media",
   Artifact: "artifact",
   Console: "console",
+  Renamed: "renamed",
   Derived: "derived"
 }
 
