@@ -9,7 +9,7 @@ import { RunId } from "@tracelet/core/Run"
 import * as Output from "../src/Output.ts"
 import * as fakeAgent from "./support/fakeAgent.ts"
 import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
-import { local, missing, training, write, writeEnded } from "./support/runs.ts"
+import { local, lockDelivery, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const id = "aa11".padEnd(32, "0")
 
@@ -35,6 +35,33 @@ describe("tracelet status", () => {
         const json = yield* tracelet(dir, ["status", "--json", "--dir", "."])
         yield* golden("status-json", json.out, dir)
         yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Output.FolderStatus))(json.out)
+      })
+    )
+  )
+
+  it.live("says what would help where a sync alone would not", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const last = Effect.map(tracelet(dir, ["status", "--dir", "."]), ({ out }) => out.trim().split("\n").at(-1))
+        yield* writeEnded(dir, { id, log: training })
+        assert.strictEqual(yield* last, "Nothing is on its way.")
+        yield* writeEnded(dir, {
+          id: "bb".padEnd(32, "0"),
+          backends: [missing],
+          log: (writer) => writer.point("loss", 1)
+        })
+        assert.strictEqual(
+          yield* last,
+          "1 event still to go, and none of them can from here: `tracelet sync` delivers them when what is said above is put right, or where the plugin is installed."
+        )
+        const run = "cc".padEnd(32, "0")
+        yield* writeEnded(dir, { id: run, log: training })
+        yield* lockDelivery(dir, run)
+        assert.match(
+          (yield* last) ?? "",
+          /^4,802 events still to go; `tracelet sync` delivers 4,801 of them now, the others when /
+        )
       })
     )
   )

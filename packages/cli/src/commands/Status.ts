@@ -31,7 +31,7 @@ export const command = Command.make("status", {}, () =>
       }
       if (yield* Frame.AsJson) return yield* Frame.printJson(status)
       const now = (yield* Clock.currentTimeMillis) / 1000
-      return yield* Frame.printLines(page(status, found, now, yield* Session))
+      return yield* Frame.printLines(page(status, reports, found, now, yield* Session))
     })
   )
 ).pipe(
@@ -45,6 +45,7 @@ export const command = Command.make("status", {}, () =>
 
 const page = (
   status: Output.FolderStatus,
+  reports: ReadonlyArray<Report.Report>,
   found: Agents.Found,
   now: number,
   session: Session["Service"]
@@ -57,7 +58,7 @@ const page = (
   ]
   const backends = Object.entries(status.backends)
   if (backends.length === 0) return lines
-  return [...lines, "", ...backendsTable(status.backends, session), "", verdict(status.backends)]
+  return [...lines, "", ...backendsTable(status.backends, session), "", verdict(reports)]
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
@@ -94,9 +95,16 @@ export const backendsTable = (
   return reasons.length === 0 ? table : [...table, "", ...reasons]
 }
 
-const verdict = (backends: Output.FolderStatus["backends"]): string => {
-  const pending = Object.values(backends).reduce((sum, backend) => sum + backend.pending, 0)
-  return pending === 0
-    ? "Nothing is on its way."
-    : `${Format.plural(pending, "event")} still to go; \`tracelet sync\` delivers them now.`
+const verdict = (reports: ReadonlyArray<Report.Report>): string => {
+  const backends = reports.flatMap((report) => Object.values(report.backends))
+  const sum = (some: ReadonlyArray<Output.Backend>) => some.reduce((all, { pending }) => all + pending, 0)
+  const pending = sum(backends)
+  const stuck = sum(backends.filter(({ state }) => state === "missing" || state === "error"))
+  if (pending === 0) return "Nothing is on its way."
+  const toGo = `${Format.plural(pending, "event")} still to go`
+  if (stuck === 0) return `${toGo}; \`tracelet sync\` delivers them now.`
+  const help = "when what is said above is put right, or where the plugin is installed"
+  return stuck === pending
+    ? `${toGo}, and none of them can from here: \`tracelet sync\` delivers them ${help}.`
+    : `${toGo}; \`tracelet sync\` delivers ${Format.count(pending - stuck)} of them now, the others ${help}.`
 }
