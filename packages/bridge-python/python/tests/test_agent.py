@@ -171,7 +171,6 @@ def test_hands_over_at_once(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch) -
 def test_replaces_an_agent_that_has_died(
     folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, agent: FakeAgent, tmp_path: Path, caplog: Any
 ) -> None:
-    monkeypatch.setattr(tracelet._delivery, "why_not", lambda: "")
     monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
     run = tracelet.start_logging("dies", backend="local")
     wait_for(lambda: len(agent.asked) == 2)
@@ -180,7 +179,7 @@ def test_replaces_an_agent_that_has_died(
     second: list[FakeAgent] = []
     timer = threading.Timer(0.05, lambda: second.append(FakeAgent(folder, tmp_path / "second")))
     timer.start()
-    tracelet.stop_logging()
+    tracelet.stop_logging(wait=False)
     timer.join()
     second[0].close()
     assert (bundle / "calls").read_text()
@@ -192,7 +191,6 @@ def test_replaces_an_agent_that_has_died(
 def test_says_what_is_kept_when_a_dead_agent_cannot_be_replaced(
     folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, agent: FakeAgent, caplog: Any, cause: str
 ) -> None:
-    monkeypatch.setattr(tracelet._delivery, "why_not", lambda: "")
     monkeypatch.setenv("TRACELET_NODE", str(bundle / "node"))
     tracelet.start_logging("dies")
     wait_for(lambda: len(agent.asked) == 2)
@@ -200,7 +198,7 @@ def test_says_what_is_kept_when_a_dead_agent_cannot_be_replaced(
     if cause == "no Node":
         monkeypatch.setenv("TRACELET_NODE", str(bundle / "missing"))
     began = time.monotonic()
-    tracelet.stop_logging()
+    tracelet.stop_logging(wait=False)
     assert time.monotonic() - began < 4
     (line,) = [record.getMessage() for record in caplog.records]
     assert "the agent is gone" in line
