@@ -8,19 +8,20 @@ import * as Writers from "../writers.ts"
 const killMsMax = 150
 const points = 20_000
 const endMsMax = 20_000
+const patientShare = 0.15
 
 export const scenario: Scenario = {
   name: "agent",
   about:
     "the agent is killed while a trainer logs; the trainer ends well, and another agent, or sync, delivers the rest",
-  share: 10,
+  share: 4,
   dose: 3,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {
     const times = turn.random.one([1, 2])
     const name = `trainer-${turn.number}`
     // In CI it waits at its end until all is delivered, and else hands over.
-    const isPatient = turn.random.chance(0.3)
+    const isPatient = turn.random.chance(patientShare)
     const env = { CI: isPatient ? "true" : "" }
     const trainer = yield* Writers.trainer(turn, { name, points, pause: 0.001, env })
     const late = yield* trainer.first

@@ -35,7 +35,7 @@ const oneOf = Effect.fnUntraced(function* (turn: Turn, count: number) {
 export const scenario: Scenario = {
   name: "agents",
   about: "two or five agents are started at once, the one that stays is killed, and as many are started again",
-  share: 5,
+  share: 4,
   dose: 2,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {

@@ -11,7 +11,7 @@ const pointMsMax = 300
 export const scenario: Scenario = {
   name: "app",
   about: "an Effect app is killed; an agent, or sync, delivers what its flush and durable acknowledged",
-  share: 10,
+  share: 8,
   dose: 4,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {

@@ -13,7 +13,7 @@ export const scenario: Scenario = {
   name: "namespace",
   about:
     "a trainer in a PID namespace of its own is killed; an agent outside, which was there or comes, delivers the rest",
-  share: 5,
+  share: 6,
   dose: 2,
   msMax: 60_000,
   skip: () => {

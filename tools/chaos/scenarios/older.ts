@@ -28,7 +28,7 @@ const killMsMax = 300
 export const scenario: Scenario = {
   name: "older",
   about: "an agent of an older version delivers when a trainer comes that starts one of ours",
-  share: 5,
+  share: 4,
   dose: 2,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {

@@ -12,7 +12,7 @@ const killMsMax = 500
 export const scenario: Scenario = {
   name: "runs",
   about: "50 runs at once are killed, and sometimes their agent with them",
-  share: 2,
+  share: 1,
   dose: 1,
   msMax: 120_000,
   round: Effect.fnUntraced(function* (turn) {

@@ -70,7 +70,7 @@ export const scenario: Scenario = {
   name: "steps",
   about:
     "who delivers is killed at the nth call to the file system or to SQLite, for every n; another delivers the rest",
-  share: 20,
+  share: 12,
   dose: 10,
   msMax: 30_000,
   round: (turn) =>

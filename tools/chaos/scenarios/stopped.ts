@@ -19,7 +19,7 @@ const pointsBeside = 2_000
 export const scenario: Scenario = {
   name: "stopped",
   about: "trainer, agent or both are stopped for 1.3 to 2.3 s and go on; then the trainer is killed",
-  share: 4,
+  share: 2,
   dose: 2,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {

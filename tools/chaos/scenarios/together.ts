@@ -43,7 +43,7 @@ const syncs = (turn: Turn, isOver: () => boolean) =>
 export const scenario: Scenario = {
   name: "together",
   about: "an Effect app, a trainer, an agent and two syncs work in one folder; app and trainer are killed",
-  share: 5,
+  share: 3,
   dose: 2,
   msMax: 90_000,
   round: Effect.fnUntraced(function* (turn) {

@@ -21,7 +21,7 @@ export const killed = Effect.fnUntraced(function* (turn: Turn, pause = 0) {
 export const scenario: Scenario = {
   name: "trainer",
   about: "a trainer is killed; its agent delivers the rest",
-  share: 25,
+  share: 55,
   dose: 10,
   msMax: 45_000,
   round: Effect.fnUntraced(function* (turn) {
