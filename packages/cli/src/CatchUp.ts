@@ -3,6 +3,7 @@
  * A lane to the store alone reads what is there; no other backend hears of it. For a run that is over and in the store all of this costs
  * one listing and one row.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { MinimumLogLevel } from "effect/References"
@@ -13,6 +14,7 @@ import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
 import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { LocalStore } from "@tracelet/backend-local/LocalStore"
+import type { Backend } from "@tracelet/core/Backend"
 import type { BackendError } from "@tracelet/core/BackendError"
 import { noCounts, type Counts } from "@tracelet/core/Cursor"
 import type { Target } from "@tracelet/core/Delivery"
@@ -38,6 +40,11 @@ const concurrency = 8
 
 /** Id of the plugin whose data is what commands read. */
 export const storeId = LocalPlugin.manifest.id
+
+/** Why the store cannot be read, where one in memory stands for it. */
+export const StoreTrouble = Context.Reference<string | undefined>("@tracelet/cli/StoreTrouble", {
+  defaultValue: () => undefined
+})
 
 /** The name that a run's own record gives the store, or what it is called by default. */
 export const localName = (started: RunStarted): string =>
@@ -81,15 +88,25 @@ export const catchUp = (
       processors: [],
       permits: yield* Semaphore.make(1)
     }
+    const trouble = yield* StoreTrouble
     const left = new Set<string>()
     const held = new Set<string>()
     yield* Effect.forEach(
       stale,
       (run) =>
-        Effect.map(outcomeOf(elsewhere.has(run.id) ? waitForOther(run) : one(run, target)), (outcome) => {
-          if (outcome !== "late") left.delete(run.id)
-          if (typeof outcome === "object") held.add(outcome.held)
-        }),
+        Effect.map(
+          outcomeOf(
+            trouble !== undefined
+              ? fill(run, target.backend)
+              : elsewhere.has(run.id)
+                ? waitForOther(run)
+                : one(run, target)
+          ),
+          (outcome) => {
+            if (outcome !== "late") left.delete(run.id)
+            if (typeof outcome === "object") held.add(outcome.held)
+          }
+        ),
       { concurrency, discard: true }
     ).pipe(
       (work) =>
@@ -144,6 +161,20 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
     )
     const reason = yield* trouble
     return reason === undefined ? "current" : { held: `The store lags: ${reason}` }
+  })
+
+/** Puts all that the journals hold of a run into a store that is not the folder's: no lane, no lock, no cursor. */
+const fill = (run: RunJournal, backend: Backend["Service"]): Effect.Effect<Outcome, CatchUpError, Scope.Scope> =>
+  Effect.gen(function* (): Effect.fn.Return<Outcome, CatchUpError, Scope.Scope> {
+    const started = yield* run.started
+    if (started === undefined) return "current"
+    const writers = yield* run.writersNow
+    const opened = yield* backend.open({ run: started.run, startedAt: started.time, remote: null })
+    const reader = yield* run.reader(new Map(), backend.capabilities.limits)
+    for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) yield* opened.write(batch)
+    const { status, endedAt } = yield* run.standing(writers)
+    if (endedAt !== undefined) yield* opened.close({ status, endedAt })
+    return "current"
   })
 
 /** Until whoever delivers the run has brought the store to where the journals are now; a living writer is never caught up with for good. */

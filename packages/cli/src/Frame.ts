@@ -44,6 +44,25 @@ export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>, folder?: s
     (dir) => command.pipe(Effect.scoped, Effect.provide(Workspace.layer(Option.getOrUndefined(dir))))
   )
 
+/**
+ * Has a command that only reads go on where the store cannot be read: what the journals hold goes into a store in memory, which stands for it.
+ * Nothing else of the folder changes.
+ */
+export const readingJournals = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const reader = yield* LocalReader
+    const trouble = yield* reader.runs({ limit: 1 }).pipe(
+      Effect.as(undefined),
+      Effect.catch((error) => (error.isRetryable ? Effect.fail(error) : Effect.succeed(error.message)))
+    )
+    if (trouble === undefined) return yield* command
+    yield* note(`The store cannot be read, so this is what the journals say. ${trouble}`)
+    return yield* command.pipe(
+      Effect.provide(Workspace.storeInMemory),
+      Effect.provideService(CatchUp.StoreTrouble, trouble)
+    )
+  })
+
 /** The runs of the folder with the store up to date: of all of them, or of those that are meant by `queries`, each once and in that order. */
 export const current = (queries?: ReadonlyArray<string>) =>
   Effect.gen(function* () {

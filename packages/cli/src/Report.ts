@@ -60,11 +60,18 @@ const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) 
         : yield* run.standing(yield* run.writersNow)
     const behind = isCurrent ? nothing : yield* behindStore(run)
     const view = agent.state === "running" ? agent.agent.status.runs.find((one) => one.id === id) : undefined
+    const trouble = yield* CatchUp.StoreTrouble
     const storeCursor = yield* run.cursor(CatchUp.localName(started))
-    const isThinned = storeCursor !== undefined && storeCursor !== "damaged" && isThinning(storeCursor.pin)
+    const isThinned =
+      trouble === undefined && storeCursor !== undefined && storeCursor !== "damaged" && isThinning(storeCursor.pin)
     const captured = isThinned ? (yield* run.countFrom(new Map())).points : (row?.points ?? 0) + behind.points
-    const inStore = { ...ofStore(row, behind.events), ...Losses.ofCursor(storeCursor) }
     const total = CatchUp.before(row?.counts) + behind.events
+    const inStore: Output.Backend = {
+      ...(trouble === undefined
+        ? ofStore(row, behind.events)
+        : { delivered: 0, pending: total, deadLetter: 0, state: "held", reason: trouble }),
+      ...Losses.ofCursor(storeCursor)
+    }
     const backends = yield* backendsOf(run, started, inStore, total, view?.backends)
     return toReport({
       id,

@@ -45,3 +45,8 @@ export const layerAt = (found: Place["Service"]): Layer.Layer<Workspace, never, 
     LocalStore.layer({ file })
   )
 }
+
+/** Stands for a store that cannot be read, until the command ends. */
+export const storeInMemory: Layer.Layer<LocalReader.LocalReader | LocalStore.LocalStore> = LocalReader.layerStore.pipe(
+  Layer.provideMerge(LocalStore.layer({ file: ":memory:" }))
+)

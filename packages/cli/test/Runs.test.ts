@@ -161,16 +161,56 @@ describe("tracelet runs", () => {
     )
   )
 
+  it.live("shows what the journals say when the store cannot be read, and how it is built again", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id: id("aa11"), backends: [local, missing], log: training })
+        const commands = [
+          ["show", "aa11"],
+          ["export", "aa11"],
+          ["compare", "aa11", "bb22"],
+          ["show", "aa11", "--json"]
+        ]
+        yield* writeEnded(dir, { id: id("bb22"), name: "other", log: training })
+        const inStore = yield* Effect.forEach(commands, (args) => tracelet(dir, [...args, "--dir", "."]))
+        const cursors = () => readFileSync(join(dir, "runs", id("aa11"), "cursors", "local.json"), "utf8")
+        const cursor = cursors()
+        for (const damage of [
+          () => writeFileSync(join(dir, "store.db"), "not a database, whatever it was".repeat(100)),
+          () => mkdirSync(join(dir, "store.db"))
+        ]) {
+          for (const name of ["store.db", "store.db-wal", "store.db-shm"]) rmSync(join(dir, name), { force: true })
+          damage()
+          for (const [i, args] of commands.entries()) {
+            const { code, out, err } = yield* tracelet(dir, [...args, "--dir", "."])
+            assert.strictEqual(code, 0)
+            assert.match(
+              err,
+              /^tracelet: The store cannot be read, so this is what the journals say\. Could not [^\n]*\n$/
+            )
+            // All is there but that the store has it.
+            const series = (text: string) => text.slice(text.search(/Series|"kind":"param"|differ|"params"/))
+            assert.strictEqual(series(out), series(inStore[i]?.out ?? ""))
+          }
+          const { out, err } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
+          const [run] = yield* decode(out)
+          assert.deepInclude(run, { name: "baseline", status: "finished", points: 4_800 })
+          assert.deepInclude(run?.backends["local"], { delivered: 0, pending: 4_801, state: "held" })
+          assert.include(err, run?.backends["local"]?.reason ?? "no reason")
+          assert.include((yield* tracelet(dir, ["status", "--dir", "."])).out, "✗  local")
+          assert.strictEqual((yield* tracelet(dir, ["sync", "aa11", "--dir", "."])).code, 3)
+        }
+        assert.strictEqual(cursors(), cursor)
+      })
+    )
+  )
+
   it.live("shows what the journals say when the store cannot be written, and names a run that has not begun", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const dir = yield* temporaryFolder
         yield* writeEnded(dir, { id: id("aa11"), log: training })
-        mkdirSync(join(dir, "store.db"))
-        const damaged = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
-        assert.strictEqual(damaged.code, 1)
-        assert.strictEqual(JSON.parse(damaged.out).error.tag, "BackendError")
-        rmSync(join(dir, "store.db"), { recursive: true })
         writeFileSync(join(dir, "runs", id("aa11"), "cursors"), "no folder")
         mkdirSync(join(dir, "runs", "new", "journal"), { recursive: true })
         const { code, out, err } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])

@@ -8,7 +8,7 @@ import type { RunView } from "@tracelet/bridge-python/AgentApi"
 import { RunId } from "@tracelet/core/Run"
 import * as Output from "../src/Output.ts"
 import * as fakeAgent from "./support/fakeAgent.ts"
-import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
+import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
 import { local, lockDelivery, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const id = "aa11".padEnd(32, "0")
@@ -49,7 +49,7 @@ describe("tracelet status", () => {
         yield* writeEnded(dir, {
           id: "bb".padEnd(32, "0"),
           backends: [missing],
-          log: (writer) => writer.point("loss", 1)
+          log: (writer) => writer.point("loss", 1, 0, undefined, now)
         })
         assert.strictEqual(
           yield* last,

@@ -36,37 +36,39 @@ const flags = {
 
 export const command = Command.make("compare", flags, ({ a: queryA, b: queryB, series: pattern, all, ascii }) =>
   Frame.inWorkspace(
-    Effect.gen(function* () {
-      const [a, b] = yield* Frame.two(queryA, queryB)
-      const reader = yield* LocalReader
-      const isWanted = ({ name }: SeriesSummary) => Option.isNone(pattern) || matches(pattern.value, name)
-      const [everyA, everyB] = [yield* reader.series(a.id), yield* reader.series(b.id)]
-      const [summariesA, summariesB] = [everyA.filter(isWanted), everyB.filter(isWanted)]
-      const params = ComparePage.compareParams(yield* reader.params(a.id), yield* reader.params(b.id))
-      const series = ComparePage.compareSeries(summariesA.map(toOutput), summariesB.map(toOutput))
-      if (Option.isSome(pattern) && series.length === 0) {
-        return yield* new CommandError(noSeries(pattern.value, [...everyA, ...everyB]))
-      }
-      if (yield* Frame.AsJson) {
-        const answer: Output.Compare = { a: Report.toOutput(a), b: Report.toOutput(b), params, series }
-        return yield* Frame.printJson(answer)
-      }
-      const found = yield* Session
-      const session = ascii ? { ...found, unicode: false } : found
-      const buckets = bucketsFor(Math.min(session.columns ?? widthDefault, cellsDefault))
-      const charts: Array<ComparePage.Charted> = []
-      const both = series.filter(({ difference }) => difference !== null)
-      for (const one of all ? both : both.slice(0, chartsDefault)) {
-        const idIn = (summaries: ReadonlyArray<SeriesSummary>) => summaries.find(ComparePage.isSeries(one))?.id ?? -1
-        charts.push({
-          series: one,
-          a: yield* reader.points(a.id, idIn(summariesA), { buckets }),
-          b: yield* reader.points(b.id, idIn(summariesB), { buckets })
-        })
-      }
-      const now = (yield* Clock.currentTimeMillis) / 1000
-      return yield* Frame.printLines(ComparePage.render({ a, b, params, series, charts, now, isWhole: all }, session))
-    })
+    Frame.readingJournals(
+      Effect.gen(function* () {
+        const [a, b] = yield* Frame.two(queryA, queryB)
+        const reader = yield* LocalReader
+        const isWanted = ({ name }: SeriesSummary) => Option.isNone(pattern) || matches(pattern.value, name)
+        const [everyA, everyB] = [yield* reader.series(a.id), yield* reader.series(b.id)]
+        const [summariesA, summariesB] = [everyA.filter(isWanted), everyB.filter(isWanted)]
+        const params = ComparePage.compareParams(yield* reader.params(a.id), yield* reader.params(b.id))
+        const series = ComparePage.compareSeries(summariesA.map(toOutput), summariesB.map(toOutput))
+        if (Option.isSome(pattern) && series.length === 0) {
+          return yield* new CommandError(noSeries(pattern.value, [...everyA, ...everyB]))
+        }
+        if (yield* Frame.AsJson) {
+          const answer: Output.Compare = { a: Report.toOutput(a), b: Report.toOutput(b), params, series }
+          return yield* Frame.printJson(answer)
+        }
+        const found = yield* Session
+        const session = ascii ? { ...found, unicode: false } : found
+        const buckets = bucketsFor(Math.min(session.columns ?? widthDefault, cellsDefault))
+        const charts: Array<ComparePage.Charted> = []
+        const both = series.filter(({ difference }) => difference !== null)
+        for (const one of all ? both : both.slice(0, chartsDefault)) {
+          const idIn = (summaries: ReadonlyArray<SeriesSummary>) => summaries.find(ComparePage.isSeries(one))?.id ?? -1
+          charts.push({
+            series: one,
+            a: yield* reader.points(a.id, idIn(summariesA), { buckets }),
+            b: yield* reader.points(b.id, idIn(summariesB), { buckets })
+          })
+        }
+        const now = (yield* Clock.currentTimeMillis) / 1000
+        return yield* Frame.printLines(ComparePage.render({ a, b, params, series, charts, now, isWhole: all }, session))
+      })
+    )
   )
 ).pipe(
   Command.withDescription(

@@ -36,31 +36,33 @@ const flags = {
 
 export const command = Command.make("export", flags, ({ run: query, format, output }) =>
   Frame.inWorkspace(
-    Effect.gen(function* () {
-      const { cwd, out, columns } = yield* Session
-      if (Option.contains(output, "")) {
-        return yield* new UsageError({ message: "--output names no file.", hint: "Leave it out to print on stdout." })
-      }
-      if (format === "parquet" && Option.isNone(output) && columns !== undefined) {
-        return yield* new UsageError({
-          message: "Parquet is nothing to read on a terminal.",
-          hint: "Add --output FILE, or send it into a pipe."
-        })
-      }
-      const report = yield* Frame.one(query)
-      if (report.status === "running") {
-        yield* Frame.note(`${Text.printable(report.name)} is running: this is what it has logged so far.`)
-      }
-      if (report.isThinned) {
-        yield* Frame.note(
-          "The local store holds only what its route or its processors let through, and an export has no more than that; the journals have all of it."
-        )
-      }
-      const content = contentOf(format, report)
-      return yield* Option.isNone(output)
-        ? Stream.runForEach(content, out)
-        : toFile(resolve(cwd, output.value), (write) => Stream.runForEach(content, write))
-    })
+    Frame.readingJournals(
+      Effect.gen(function* () {
+        const { cwd, out, columns } = yield* Session
+        if (Option.contains(output, "")) {
+          return yield* new UsageError({ message: "--output names no file.", hint: "Leave it out to print on stdout." })
+        }
+        if (format === "parquet" && Option.isNone(output) && columns !== undefined) {
+          return yield* new UsageError({
+            message: "Parquet is nothing to read on a terminal.",
+            hint: "Add --output FILE, or send it into a pipe."
+          })
+        }
+        const report = yield* Frame.one(query)
+        if (report.status === "running") {
+          yield* Frame.note(`${Text.printable(report.name)} is running: this is what it has logged so far.`)
+        }
+        if (report.isThinned) {
+          yield* Frame.note(
+            "The local store holds only what its route or its processors let through, and an export has no more than that; the journals have all of it."
+          )
+        }
+        const content = contentOf(format, report)
+        return yield* Option.isNone(output)
+          ? Stream.runForEach(content, out)
+          : toFile(resolve(cwd, output.value), (write) => Stream.runForEach(content, write))
+      })
+    )
   )
 ).pipe(
   Command.withDescription(

@@ -44,21 +44,23 @@ const flags = {
 
 export const command = Command.make("runs", flags, ({ project, status, tag, sort, limit }) =>
   Frame.inWorkspace(
-    Effect.gen(function* () {
-      const all = yield* Frame.reports(yield* Frame.current())
-      const runs = all
-        .filter((run) => Option.isNone(project) || run.project === project.value)
-        .filter((run) => Option.isNone(status) || run.status === status.value)
-        .filter((run) => Option.isNone(tag) || hasTag(run, tag.value))
-        .toSorted(orders[sort])
-        .slice(
-          0,
-          Option.getOrElse(limit, () => all.length)
-        )
-      yield* noteLosses(runs)
-      if (yield* Frame.AsJson) return yield* Frame.printJson(runs.map(Report.toOutput))
-      return yield* print(runs, all.length)
-    })
+    Frame.readingJournals(
+      Effect.gen(function* () {
+        const all = yield* Frame.reports(yield* Frame.current())
+        const runs = all
+          .filter((run) => Option.isNone(project) || run.project === project.value)
+          .filter((run) => Option.isNone(status) || run.status === status.value)
+          .filter((run) => Option.isNone(tag) || hasTag(run, tag.value))
+          .toSorted(orders[sort])
+          .slice(
+            0,
+            Option.getOrElse(limit, () => all.length)
+          )
+        yield* noteLosses(runs)
+        if (yield* Frame.AsJson) return yield* Frame.printJson(runs.map(Report.toOutput))
+        return yield* print(runs, all.length)
+      })
+    )
   )
 ).pipe(
   Command.withDescription("List the runs of this folder: what ran, where it went, what is still on its way."),

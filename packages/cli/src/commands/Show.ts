@@ -57,40 +57,42 @@ const flags = {
 
 export const command = Command.make("show", flags, ({ run: query, series, all, ascii }) =>
   Frame.inWorkspace(
-    Effect.gen(function* () {
-      const report = yield* Frame.one(query)
-      const reader = yield* LocalReader
-      const { folder, storage } = yield* Journal
-      const summaries = yield* reader.series(report.id)
-      const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
-      const params = yield* reader.params(report.id)
-      const dir = storage.join(folder, "runs", report.id)
-      if (wanted.length === 0 && Option.isSome(series))
-        return yield* new CommandError(noSeries(series.value, summaries))
-      if (yield* Frame.AsJson) {
-        const page: Output.Show = {
-          ...Report.toOutput(report),
-          dir,
-          params: Object.fromEntries(params),
-          series: wanted.map(toOutput)
+    Frame.readingJournals(
+      Effect.gen(function* () {
+        const report = yield* Frame.one(query)
+        const reader = yield* LocalReader
+        const { folder, storage } = yield* Journal
+        const summaries = yield* reader.series(report.id)
+        const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
+        const params = yield* reader.params(report.id)
+        const dir = storage.join(folder, "runs", report.id)
+        if (wanted.length === 0 && Option.isSome(series))
+          return yield* new CommandError(noSeries(series.value, summaries))
+        if (yield* Frame.AsJson) {
+          const page: Output.Show = {
+            ...Report.toOutput(report),
+            dir,
+            params: Object.fromEntries(params),
+            series: wanted.map(toOutput)
+          }
+          return yield* Frame.printJson(page)
         }
-        return yield* Frame.printJson(page)
-      }
-      const found = yield* Session
-      const session = ascii ? { ...found, unicode: false } : found
-      const width = session.columns ?? ShowPage.widthDefault
-      const charts: Array<ShowPage.Charted> = []
-      for (const summary of all ? wanted : wanted.slice(0, chartsDefault)) {
-        const points = yield* reader.points(report.id, summary.id, {
-          buckets: bucketsFor(Math.min(width, cellsDefault))
-        })
-        charts.push({ summary, points })
-      }
-      const now = (yield* Clock.currentTimeMillis) / 1000
-      return yield* Frame.printLines(
-        ShowPage.render({ report, dir, params, series: wanted, charts, now, isWhole: all }, session)
-      )
-    })
+        const found = yield* Session
+        const session = ascii ? { ...found, unicode: false } : found
+        const width = session.columns ?? ShowPage.widthDefault
+        const charts: Array<ShowPage.Charted> = []
+        for (const summary of all ? wanted : wanted.slice(0, chartsDefault)) {
+          const points = yield* reader.points(report.id, summary.id, {
+            buckets: bucketsFor(Math.min(width, cellsDefault))
+          })
+          charts.push({ summary, points })
+        }
+        const now = (yield* Clock.currentTimeMillis) / 1000
+        return yield* Frame.printLines(
+          ShowPage.render({ report, dir, params, series: wanted, charts, now, isWhole: all }, session)
+        )
+      })
+    )
   )
 ).pipe(
   Command.withDescription("Show one run: params, a summary of its series, and charts."),

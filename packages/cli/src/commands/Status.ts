@@ -17,22 +17,24 @@ import { Place } from "../Workspace.ts"
 
 export const command = Command.make("status", {}, () =>
   Frame.inWorkspace(
-    Effect.gen(function* () {
-      const { dir } = yield* Place
-      const current = yield* Frame.current()
-      const reports = yield* Frame.reports(current)
-      const found = current.agent
-      const status: Output.FolderStatus = {
-        dir,
-        runs: reports.length,
-        running: reports.filter((run) => run.status === "running").length,
-        agent: Agents.toOutput(found),
-        backends: Report.sums(reports)
-      }
-      if (yield* Frame.AsJson) return yield* Frame.printJson(status)
-      const now = (yield* Clock.currentTimeMillis) / 1000
-      return yield* Frame.printLines(page(status, reports, found, now, yield* Session))
-    })
+    Frame.readingJournals(
+      Effect.gen(function* () {
+        const { dir } = yield* Place
+        const current = yield* Frame.current()
+        const reports = yield* Frame.reports(current)
+        const found = current.agent
+        const status: Output.FolderStatus = {
+          dir,
+          runs: reports.length,
+          running: reports.filter((run) => run.status === "running").length,
+          agent: Agents.toOutput(found),
+          backends: Report.sums(reports)
+        }
+        if (yield* Frame.AsJson) return yield* Frame.printJson(status)
+        const now = (yield* Clock.currentTimeMillis) / 1000
+        return yield* Frame.printLines(page(status, reports, found, now, yield* Session))
+      })
+    )
   )
 ).pipe(
   Command.withDescription("Say what the folder holds, whether an agent is running, and what is still on its way."),

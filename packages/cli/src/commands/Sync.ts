@@ -67,7 +67,7 @@ export const command = Command.make("sync", flags, ({ run: argument, timeout }) 
     const { cwd } = yield* Session
     const folder = Option.getOrUndefined(Option.filter(argument, (text) => isFolder(resolve(cwd, text), text)))
     const query = folder === undefined ? argument : Option.none()
-    return yield* Frame.inWorkspace(deliver(query, timeout), folder)
+    return yield* Frame.inWorkspace(Frame.readingJournals(deliver(query, timeout)), folder)
   })
 ).pipe(
   Command.withDescription("Deliver now what is pending. Exit code 0 when nothing is left, 3 when something is."),
