@@ -20,12 +20,14 @@ from zlib import crc32
 
 from . import _forks
 from ._format import (
+    HEARTBEAT,
     PAYLOAD_BYTES_MAX,
     POINT,
     POINT_BODY,
     POINT_LENGTH,
     POINT_RECORD_BYTES,
     ROLE_CHILD,
+    RUN_FINISHED,
     SERIES,
     STEP_MAX,
     U32,
@@ -49,6 +51,8 @@ Memory = Union[mmap, bytearray]
 # once in so many seconds. The point that does so takes 3 µs in place of 0.6.
 _LOOK_BYTES = 32_768
 LOOK_SECONDS = 1.0
+# J7.8: what a user has not logged counts as none.
+_NO_EVENTS = (RUN_FINISHED, HEARTBEAT)
 _pack_point = POINT_BODY.pack
 _pack_u32 = U32.pack_into
 
@@ -354,17 +358,19 @@ class Writer:
 
     def _put(self, kind: int, payload: bytes) -> None:
         size = record_bytes(len(payload))
+        count = 0 if kind in _NO_EVENTS else 1
         if not self._room(size):
-            self._lose(1)
-        elif self._store(U32.pack(kind) + payload):
+            self._lose(count)
+        elif self._store(U32.pack(kind) + payload, count):
             self._aside_bytes += size
-            self._aside_events += 1
+            self._aside_events += count
 
-    def _store(self, body: bytes) -> bool:
-        """Writes a record (kind and payload) where `_room` made room for it. False: the disk refused it."""
+    def _store(self, body: bytes, count: int = 1) -> bool:
+        """Writes a record (kind and payload) where `_room` made room for it. False: the disk refused it, and `count`
+        events are lost."""
         segment = self._stream.segment
         if segment is None:  # forked since `_room`
-            self._lose(1)
+            self._lose(count)
             return False
         at = self._at
         size = record_bytes(len(body) - 4)
@@ -375,7 +381,7 @@ class Writer:
                 segment.append((U32_PAIR.pack(len(body), crc) + body).ljust(size, b"\0"))
             except OSError as error:
                 self._abandon(error)
-                self._lose(1)
+                self._lose(count)
                 return False
         else:  # J3.4: in this order
             memory[at + 8 : at + 8 + len(body)] = body
