@@ -55,10 +55,13 @@ def test_full_disk(
     lost = run.refused["lost"]
     assert 0 < lost < 20_000
     assert len(messages(caplog, "No space left")) == 1
+    assert [run.flush(), run.flush()] == [False, False]
     ballast.unlink()
     time.sleep(0.06)
     for step in range(20_000, 20_100):
         run.log_metric("loss", float(step), step)
+    assert [run.flush(), run.flush()] == [False, True]  # some of what the first one speaks of is lost
+    assert len(messages(caplog, f"flush: {lost} of what was logged are lost")) == 1
     assert run.refused == {"lost": lost}
     assert len(messages(caplog, "can be written again")) == 1
     tracelet.stop_logging()
@@ -138,7 +141,9 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     try:
         monkeypatch.setenv("TRACELET_DIR", str(place / "folder"))
         run = tracelet.start_logging("read-only")
+        assert not run.flush()
         run.log_metric("loss", 1.0, 0)
+        assert [run.flush(), run.flush()] == [False, False]
         tracelet.stop_logging()
         assert run.refused == {"lost": 1}  # the point; neither the start nor the end of the run is a value
     finally:

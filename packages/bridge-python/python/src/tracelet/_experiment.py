@@ -105,6 +105,8 @@ class Experiment:
         self._ending_in = 0
         self._open_again_at = 0.0
         self._folder = ""
+        # How many events were lost: before the last flush that left nothing to say, and when that was last said.
+        self._lost_before = self._lost_said = 0
         self._iteration: int | None = None
         if tags is not None:
             self._tags = self._clean_tags(tags)
@@ -290,9 +292,28 @@ class Experiment:
         return self
 
     def flush(self) -> bool:
-        """Brings what was logged so far to the disk. When it has returned True, that survives a power cut."""
+        """Brings what was logged so far to the disk. When it has returned True, that survives a power cut.
+
+        Returns:
+            False when something that was logged since the last flush was lost, or could not be brought to the disk, and
+            for as long as the journal cannot be written.
+        """
         try:
-            return self._writer.flush() if self._writer is not None else self.is_disabled
+            writer = self._writer
+            if writer is None:
+                return self.is_disabled
+            # A child that has logged nothing has nothing to bring to the disk.
+            is_synced = writer.flush() and (writer.has_stream or writer.is_child)
+            lost = self._refusals.counts().get("lost", 0)
+            if lost < self._lost_before:
+                self._lost_before = self._lost_said = 0  # Forked: the counts began anew.
+            news, before = lost - self._lost_before, self._lost_said
+            self._lost_said = lost
+            if lost > before:
+                warn(f"flush: {news} of what was logged {'is' if news == 1 else 'are'} lost, the rest is kept")
+            if is_synced and not writer.is_losing:
+                self._lost_before = lost
+            return is_synced and not news
         except Exception as error:
             self._fail(error)
             return False

@@ -26,6 +26,11 @@ class Losses:
         self._is_losing = False
 
     @property
+    def is_losing(self) -> bool:
+        """Whether the journal could not be written when it was last tried."""
+        return self._is_losing
+
+    @property
     def is_time_to_retry(self) -> bool:
         """Whether the disk may be asked again."""
         return time.monotonic() >= self._retry_at

@@ -163,6 +163,11 @@ class Writer:
         return self._at + self._base
 
     @property
+    def is_losing(self) -> bool:
+        """Whether the journal could not be written when it was last tried."""
+        return self._losses.is_losing
+
+    @property
     def has_stream(self) -> bool:
         """Whether anything of this stream exists on the disk."""
         return self._stream.exists
