@@ -127,6 +127,33 @@ def test_no_folder(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFix
     assert len(messages(caplog, "203 values refused")) == 1
 
 
+@pytest.mark.parametrize("place", ["link", "link/folder", "/proc/a/b", "/proc/self/a", "/proc/sys/a/b"])
+def test_a_folder_that_cannot_be_made_costs_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    """A dangling link exists and holds nothing; /proc says ENOENT for what may not be made in it."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "at all")
+    monkeypatch.setenv("TRACELET_DIR", str(tmp_path / place))
+    asked = 0
+    original = os.mkdir
+
+    def mkdir(*args: Any, **kwargs: Any) -> None:
+        nonlocal asked
+        asked += 1
+        original(*args, **kwargs)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    began = time.monotonic()
+    run = tracelet.start_logging("nowhere")
+    for step in range(1000):
+        run.log_metric("loss", 1.0, step)
+    tries = 2 + (time.monotonic() - began)
+    tracelet.stop_logging()
+    assert asked <= 10 * tries
+    assert run.refused == {"lost": 1000}
+    assert len(messages(caplog, "1000 values refused: 1000 lost")) == 1
+
+
 def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may write anywhere: for root a file system that is mounted read-only."""
     place = tmp_path / "locked"
