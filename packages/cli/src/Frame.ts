@@ -53,7 +53,7 @@ export const readingJournals = <A, E, R>(command: Effect.Effect<A, E, R>) =>
     const reader = yield* LocalReader
     const trouble = yield* reader.runs({ limit: 1 }).pipe(
       Effect.as(undefined),
-      Effect.catch((error) => (error.isRetryable ? Effect.fail(error) : Effect.succeed(error.message)))
+      Effect.catch(({ message }) => Effect.succeed(message))
     )
     if (trouble === undefined) return yield* command
     yield* note(`The store cannot be read, so this is what the journals say. ${trouble}`)
