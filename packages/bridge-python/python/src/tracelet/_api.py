@@ -10,7 +10,7 @@ from ._active import get_active
 from ._experiment import Experiment
 from ._refusals import describe, warn
 from ._status import Outcome
-from .settings import BACKENDS, TraceletSettings
+from .settings import INSTALLED, TraceletSettings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -100,8 +100,11 @@ def get_active_experiment() -> Experiment | None:
 
 
 def available_backends() -> list[str]:
-    """Returns the names of the backends that tracelet brings."""
-    return list(BACKENDS)
+    """Returns the names of the backends that this version brings.
+
+    Others may be named all the same: what is recorded is kept for them, and delivered once their plugin is there.
+    """
+    return list(INSTALLED)
 
 
 def available_frameworks() -> list[str]:

@@ -10,7 +10,7 @@ from ._ids import is_id
 from ._payload import Json, NotJson, to_json
 from ._ranks import rank
 from ._refusals import warn
-from .settings import BACKENDS, TraceletSettings
+from .settings import BACKENDS, INSTALLED, TraceletSettings
 
 _SECRET_KEY = re.compile(
     r"(api_?-?key|token|password|passwd|secret|credential|private_?-?key|access_?-?key|authorization)", re.I
@@ -26,8 +26,11 @@ def backend_names(settings: TraceletSettings) -> list[str]:
         if not is_id(name):
             warn(f"{name[:80]!r} cannot be the name of a backend; it is left out")
             continue
-        if name not in BACKENDS:
-            warn(f"unknown backend {name!r}: what is recorded is kept for it; known are {', '.join(BACKENDS)}")
+        if name not in INSTALLED:
+            warn(
+                f"{'' if name in BACKENDS else 'unknown '}backend {name!r} does not come with this version, which brings "
+                f"{', '.join(INSTALLED)}: what is recorded is kept for it, and can be delivered once its plugin is there"
+            )
         names.append(name)
     return names
 
@@ -84,12 +87,12 @@ def run_started(
     configs: Mapping[str, Json],
     version: str,
 ) -> dict[str, Json]:
-    """Returns the payload of `runStarted`. A backend that is unknown here has no version: who delivers knows it."""
+    """Returns the payload of `runStarted`. A backend that comes separately has no version: who delivers knows it."""
     backends: list[Json] = [
         {
             "name": backend,
             "plugin": f"backend.{backend}",
-            "version": version if backend in BACKENDS else "",
+            "version": version if backend in INSTALLED else "",
             "config": configs.get(backend, {}),
         }
         for backend in names

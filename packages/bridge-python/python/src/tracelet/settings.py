@@ -13,7 +13,9 @@ from typing import Callable
 from ._refusals import describe, warn
 
 DEFAULT_BACKEND = "local"
-BACKENDS = ("local", "mlflow", "clearml", "wandb", "aim")
+# What this version delivers to by itself, and names that are no misspelling: their plugins come separately.
+INSTALLED = ("local",)
+BACKENDS = (*INSTALLED, "mlflow", "clearml", "wandb", "aim")
 
 # Variables that are no settings of a run but are read elsewhere.
 _OTHER_VARIABLES = ("DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
