@@ -75,7 +75,24 @@ def test_bad_values_are_passed_over(monkeypatch: pytest.MonkeyPatch, caplog: pyt
         10.0,
         300.0,
     )
-    assert len(caplog.records) == 4
+    assert len([line for line in said(caplog).split("\n") if "was passed over" in line]) == 4
+
+
+def test_what_has_no_effect_yet_is_taken_and_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    TraceletSettings(track_tensorboard=False)
+    tracelet.ExperimentConfig()
+    assert caplog.records == []
+    monkeypatch.setenv("TRACELET_METRICS_INTERVAL", "3")
+    settings = TraceletSettings(track_system_metrics=False, track_git=True)
+    assert (settings.track_system, settings.track_git, settings.metrics_interval) == (False, True, 3.0)
+    config = tracelet.ExperimentConfig(True, track_git=False)
+    assert (config.track_metrics, config.track_git, config.track_args) == (True, False, True)
+    assert said(caplog).split("\n") == [
+        "tracelet: this version does not act on the settings track_system, track_git, metrics_interval yet",
+        "tracelet: this version does not act on track_metrics, track_git of ExperimentConfig yet",
+    ]
 
 
 def test_secrets_do_not_show(caplog: pytest.LogCaptureFixture) -> None:

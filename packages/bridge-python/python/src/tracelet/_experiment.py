@@ -35,25 +35,33 @@ Tags = Union[Mapping[str, object], Iterable[str]]
 
 
 class ExperimentConfig:
-    """What is recorded beside what the program logs. Every field is true unless it is set to False."""
+    """What is recorded beside what the program logs, for scripts that set it. This version does not act on it yet.
+
+    Whatever the fields say, what the program logs is recorded, and neither the environment, arguments, output,
+    checkpoints, samples of the system nor the state of git. Every field is true unless it is set to False; one that is
+    set is named in a warning.
+    """
 
     def __init__(
         self,
-        track_metrics: bool = True,
-        track_environment: bool = True,
-        track_args: bool = True,
-        track_stdout: bool = True,
-        track_checkpoints: bool = True,
-        track_system_metrics: bool = True,
-        track_git: bool = True,
+        track_metrics: bool | None = None,
+        track_environment: bool | None = None,
+        track_args: bool | None = None,
+        track_stdout: bool | None = None,
+        track_checkpoints: bool | None = None,
+        track_system_metrics: bool | None = None,
+        track_git: bool | None = None,
     ) -> None:
-        self.track_metrics = track_metrics
-        self.track_environment = track_environment
-        self.track_args = track_args
-        self.track_stdout = track_stdout
-        self.track_checkpoints = track_checkpoints
-        self.track_system_metrics = track_system_metrics
-        self.track_git = track_git
+        given = {name: value for name, value in locals().items() if name != "self" and value is not None}
+        self.track_metrics = track_metrics is not False
+        self.track_environment = track_environment is not False
+        self.track_args = track_args is not False
+        self.track_stdout = track_stdout is not False
+        self.track_checkpoints = track_checkpoints is not False
+        self.track_system_metrics = track_system_metrics is not False
+        self.track_git = track_git is not False
+        if given:
+            warn(f"this version does not act on {', '.join(given)} of ExperimentConfig yet")
 
 
 class Experiment:

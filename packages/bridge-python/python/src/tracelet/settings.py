@@ -19,6 +19,8 @@ BACKENDS = (*INSTALLED, "mlflow", "clearml", "wandb", "aim")
 
 # Variables that are no settings of a run but are read elsewhere.
 _OTHER_VARIABLES = ("DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
+# Accepted, and named in a warning when they are set: nothing samples the system, git or the environment here.
+_WITHOUT_EFFECT = ("track_system", "track_git", "track_env", "metrics_interval")
 _ALIASES = {"project_name": "project", "exp_name": "experiment_name", "track_system_metrics": "track_system"}
 
 
@@ -105,10 +107,10 @@ class TraceletSettings:
         backend_url: as `api_key`.
         track_tensorboard: record what `SummaryWriter` is given; default true.
         track_lightning: record what Lightning logs; default true.
-        track_system: default true. Alias `track_system_metrics`.
-        track_git: default true.
-        track_env: default true.
-        metrics_interval: seconds between samples of the system; default 10.
+        track_system: accepted, but without effect in this version; default true. Alias `track_system_metrics`.
+        track_git: accepted, but without effect in this version; default true.
+        track_env: accepted, but without effect in this version; default true.
+        metrics_interval: seconds; accepted, but without effect in this version; default 10.
         stop_wait: whether the end of a run waits until all is delivered: `auto` (the default: where the agent could not
             outlive this process), `always` or `never`.
         stop_timeout: the longest such wait, in seconds; default 300.
@@ -142,6 +144,9 @@ class TraceletSettings:
             if name in variables:
                 sources.append((f"TRACELET_{name.upper()}", variables[name]))
             setattr(self, name, _first_good(sources, default, read))
+        idle = [name for name in _WITHOUT_EFFECT if given.get(name) is not None or name in variables]
+        if idle:
+            warn(f"this version does not act on the setting{'s' if len(idle) > 1 else ''} {', '.join(idle)} yet")
         for name in list(self.backend_config):
             if name not in self.backend and name not in BACKENDS:
                 del self.backend_config[name]
