@@ -54,7 +54,10 @@ export class JournalStorage extends Context.Service<
       bytes: Uint8Array,
       options: { readonly sync: boolean }
     ) => Effect.Effect<void, StorageError>
-    /** Behind what is there, in one go; the file is made when there is none. */
+    /**
+     * Behind what is there, in one go; the file is made when there is none. When it has returned, that survives a power cut, the name
+     * included; a call that fails, or that the power cuts off, may have written a part.
+     */
     readonly append: (path: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
     /** A file that is not there is removed already. Whoever has it open reads on. */
     readonly remove: (path: string) => Effect.Effect<void, StorageError>

@@ -57,6 +57,7 @@ const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, in
 /** Which event a dead letter holds. */
 export interface LetterId extends Schema.Schema.Type<typeof LetterId> {}
 
+const lineEnd = 0x0a
 const decodeLetterId = Schema.decodeUnknownResult(Schema.fromJsonString(LetterId))
 const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
 const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
@@ -408,18 +409,27 @@ export class RunJournal {
     )
   }
 
-  /** What lies in `backend`'s dead letter, by its identity (J3.5). A line that cannot be read is passed over. */
+  /**
+   * What lies in `backend`'s dead letter, by its identity (J3.5). A line that a power cut has torn is passed over, and ended where it is
+   * the last: what comes behind it is a line of its own.
+   */
   deadLetters(backend: string): Effect.Effect<ReadonlyArray<LetterId>, StorageError> {
-    return Effect.map(this.shared.storage.read(this.path("deadletter", `${backend}.ndjson`)), (bytes) => {
-      const lines = bytes === undefined ? undefined : decodeText(bytes)?.split("\n")
-      return (lines ?? []).flatMap((line) => {
-        const letter = decodeLetterId(line)
-        return Result.isSuccess(letter) ? [letter.success] : []
-      })
+    return Effect.gen({ self: this }, function* () {
+      const path = this.path("deadletter", `${backend}.ndjson`)
+      const bytes = yield* this.shared.storage.read(path)
+      if (bytes === undefined || bytes.length === 0) return []
+      if (bytes.at(-1) !== lineEnd) yield* this.shared.storage.append(path, Uint8Array.of(lineEnd))
+      const letters: Array<LetterId> = []
+      for (let from = 0, to = 0; to >= 0; from = to + 1) {
+        to = bytes.indexOf(lineEnd, from)
+        const letter = decodeLetterId(decodeText(bytes.subarray(from, to < 0 ? bytes.length : to)))
+        if (Result.isSuccess(letter)) letters.push(letter.success)
+      }
+      return letters
     })
   }
 
-  /** Puts events aside that `backend` refused for good, one object a line. */
+  /** Puts events aside that `backend` refused for good, one object a line. When it has returned they survive a power cut. */
   deadLetter(backend: string, letters: ReadonlyArray<JsonObject>): Effect.Effect<void, StorageError> {
     const { storage } = this.shared
     const lines = letters.map((letter) => `${Json.stringify(letter) ?? "null"}\n`).join("")

@@ -19,7 +19,7 @@ import { JournalStorage } from "../src/JournalStorage.ts"
 import { deliver } from "../src/Pipeline.ts"
 import { RunId } from "../src/Run.ts"
 import type { RunStarted } from "../src/RunEvent.ts"
-import { accepted } from "../src/WriteReport.ts"
+import { accepted, type Rejected, type WriteReport } from "../src/WriteReport.ts"
 import { random } from "./support/histories.ts"
 import { ModelDisk, type Life } from "./support/modelDisk.ts"
 import * as Oracle from "./support/oracle.ts"
@@ -39,12 +39,32 @@ const started: RunStarted = {
   client: { language: "typescript", version: "", tracelet: "" }
 }
 
+/** Refused for good, so that it lies in the dead letter. */
+const isRefused = (said: Oracle.Said): boolean => /^point \d*5$/.test(said)
+
+const decoder = new TextDecoder()
+
+/** What lies in the dead letter. */
+const deadLetters = (bytes: Uint8Array | undefined): ReadonlyArray<Oracle.Said> =>
+  decoder
+    .decode(bytes)
+    .split("\n")
+    .flatMap((line) => {
+      try {
+        return [`point ${JSON.parse(line).event.value}`]
+      } catch {
+        // Torn by the power cut: what it was to hold comes again.
+        return []
+      }
+    })
+
 /** A service that outlives every crash. It refuses a part of the writes, sometimes after it has taken them. */
 const makeService = (rng: ReturnType<typeof random>) => {
   const delivered: Array<string> = []
   const known = new Set<string>()
-  const take = (batch: Batch): void => {
-    for (const event of batch.events) {
+  const take = (batch: Batch): WriteReport => {
+    const rejected: Array<Rejected> = []
+    for (const [e, event] of batch.events.entries()) {
       const said =
         event._tag === "PointBatch"
           ? Array.from(event.values, (value) => `point ${value}`)
@@ -52,6 +72,10 @@ const makeService = (rng: ReturnType<typeof random>) => {
             ? [`params ${JSON.stringify(event.params)}`]
             : []
       for (const [i, text] of said.entries()) {
+        if (isRefused(text)) {
+          rejected.push({ event: e, index: i, reason: "refused" })
+          continue
+        }
         const position = event._tag === "PointBatch" ? `${event.positions[i]}.${event.indices[i]}` : `${event.position}`
         const identity = `${batch.writer} ${position}`
         if (known.has(identity)) continue
@@ -59,6 +83,7 @@ const makeService = (rng: ReturnType<typeof random>) => {
         delivered.push(text)
       }
     }
+    return { ...accepted, rejected }
   }
   const backend = Backend.of({
     capabilities: {
@@ -77,8 +102,8 @@ const makeService = (rng: ReturnType<typeof random>) => {
           Effect.suspend(() => {
             const dice = rng.next()
             if (dice < 0.1) return Effect.fail(transient("service", "down"))
-            take(batch)
-            return dice < 0.2 ? Effect.fail(transient("service", "the answer was lost")) : Effect.succeed(accepted)
+            const report = take(batch)
+            return dice < 0.2 ? Effect.fail(transient("service", "the answer was lost")) : Effect.succeed(report)
           }),
         close: () => Effect.void
       })
@@ -140,7 +165,9 @@ const history = Effect.fnUntraced(function* (seed: number) {
     const delivery = yield* deliver(opened, started, targets(service.backend))
     for (let i = 0; i < 300 && delivery?.isDone() === false; i++) yield* Effect.sleep(500)
     const writers = yield* opened.writers
-    const found = Oracle.findings({ logged, acknowledged, delivered: service.delivered, dead: [], kept: [] })
+    const letters = yield* journal.storage.read(journal.storage.join("d", "runs", run, "deadletter", "service.ndjson"))
+    const dead = deadLetters(letters)
+    const found = Oracle.findings({ logged, acknowledged, delivered: service.delivered, dead, kept: [] })
     const isDone = delivery?.isDone() === true || writers.length === 0
     return isDone
       ? found

@@ -82,11 +82,20 @@ export class ModelDisk {
           if (sync) this.durableNames.set(path, inode)
         }),
       append: (path, bytes) =>
-        change(() => {
-          const inode = this.names.get(path) ?? { bytes: new Uint8Array(), durable: new Uint8Array() }
-          inode.bytes = concatenate(inode.bytes, bytes)
-          this.names.set(path, inode)
-        }),
+        Effect.flatMap(
+          change(() => {
+            const inode = this.names.get(path) ?? { bytes: new Uint8Array(), durable: new Uint8Array() }
+            inode.bytes = concatenate(inode.bytes, bytes)
+            this.names.set(path, inode)
+            return inode
+          }),
+          // Synced by a step of its own, with its name.
+          (inode) =>
+            change(() => {
+              inode.durable = inode.bytes.slice()
+              this.durableNames.set(path, inode)
+            })
+        ),
       remove: (path) => change(() => void this.names.delete(path)),
       openRead: (path) =>
         look(() => {

@@ -67,14 +67,18 @@ export const read = (path: string): Effect.Effect<Uint8Array | undefined, Storag
   )
 
 export const append = (path: string, bytes: Uint8Array): Effect.Effect<void, StorageError> =>
-  attempt("append to", path, () => {
-    const descriptor = openSync(path, "a", 0o600)
-    try {
-      writeAll(descriptor, [bytes])
-    } finally {
-      closeSync(descriptor)
-    }
-  })
+  Effect.scoped(
+    Effect.gen(function* () {
+      const file = yield* openFile("append to", path, "a")
+      const isNew = yield* attempt("append to", path, () => {
+        const { size } = fstatSync(file.descriptor)
+        writeAll(file.descriptor, [bytes])
+        return size === 0
+      })
+      yield* file.wait("sync", fdatasync)
+      if (isNew) yield* syncFolder(dirname(path))
+    })
+  )
 
 export const remove = (path: string): Effect.Effect<void, StorageError> =>
   attempt("remove", path, () => orUndefined("ENOENT", () => unlinkSync(path)))
