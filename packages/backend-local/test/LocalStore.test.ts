@@ -38,7 +38,7 @@ const filled = (file: string) =>
 describe("LocalStore", () => {
   it.effect("opens nothing before the first use, makes the folder, and keeps the file to its user", () =>
     Effect.gen(function* () {
-      const file = join(yield* temporary, "a", "b", "store.db")
+      const file = join(yield* temporary, "a", "store.db")
       const context = yield* build(file)
       assert.isFalse(existsSync(file))
       yield* Effect.flatMap(Backend, (backend) => backend.open(openRun())).pipe(Effect.provide(context))
