@@ -50,11 +50,10 @@ const viewBySync = (turn: Turn, run: string) =>
   })
 
 const judge = (view: View | undefined, run: Judged, stored: number): ReadonlyArray<Finding> => {
-  if (view === undefined) {
-    return run.writers.every(({ acknowledged }) => acknowledged === 0)
-      ? []
-      : [{ _tag: "lost", detail: `nobody knows the run ${run.id}` }]
-  }
+  const isSilent = run.writers.every(({ acknowledged }) => acknowledged === 0)
+  if (view === undefined) return isSilent ? [] : [{ _tag: "lost", detail: `nobody knows the run ${run.id}` }]
+  // It died before its first record, which names the backends.
+  if (isSilent && Object.keys(view.backends).length === 0) return []
   const findings: Array<Finding> = []
   const local = view.backends["local"]
   const shown = JSON.stringify(view)
