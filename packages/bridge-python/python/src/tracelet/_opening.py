@@ -28,8 +28,9 @@ def backend_names(settings: TraceletSettings) -> list[str]:
             continue
         if name not in INSTALLED:
             warn(
-                f"{'' if name in BACKENDS else 'unknown '}backend {name!r} does not come with this version, which brings "
-                f"{', '.join(INSTALLED)}: what is recorded is kept for it, and can be delivered once its plugin is there"
+                f"{'' if name in BACKENDS else 'unknown '}backend {name!r} does not come with this version, which "
+                f"brings {', '.join(INSTALLED)}: what is recorded is kept for it, "
+                "and can be delivered once its plugin is there"
             )
         names.append(name)
     return names
