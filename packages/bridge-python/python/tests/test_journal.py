@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import struct
@@ -51,15 +52,22 @@ def test_layout_and_modes(folder: Path) -> None:
 
 
 def test_header(folder: Path) -> None:
-    """J2: the first segment of a primary writer."""
+    """J2.1, J2.2, J2.4: the first segment of a primary writer; behind its records lies nothing but zeros."""
     run = tracelet.start_logging("header")
+    run.log_metric("loss", 0.5, 0)
     (segment,) = segments(only_run(folder))
     data = segment.read_bytes()
     assert len(data) == 64 << 10  # J2.8
     header = Header(data, run.id, segment.name.split(".")[0])
     assert (header.role, header.offset, header.number) == ("primary", 0, 0)
     assert header.identity.keys() == {"run", "writer", "host", "boot", "pid"}
-    assert not data[header.length :].strip(b"\0").endswith(b"\0")
+    assert header.identity["host"] == os.uname().nodename
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    assert header.identity["boot"] == (boot.read_text().strip() if boot.exists() else "")
+    assert header.identity["pid"] == os.getpid()
+    end = header.length + run.position
+    assert data[end - 40 : end].strip(b"\0")  # the point
+    assert data[end:] == bytes(len(data) - end)
 
 
 def test_a_header_of_any_host_name_is_a_multiple_of_8(folder: Path) -> None:
@@ -72,7 +80,7 @@ def test_a_header_of_any_host_name_is_a_multiple_of_8(folder: Path) -> None:
 
 
 def test_checksum_is_seeded_with_both_halves_of_the_position() -> None:
-    """J3.3 beyond 4 GiB."""
+    """J3.2, J3.3 beyond 4 GiB."""
     import zlib
 
     record = encode_record(1, b"payload", 0x5EED, (3 << 32) + 8)
@@ -111,7 +119,7 @@ def test_a_run_without_names(folder: Path) -> None:
 
 
 def test_every_segment_can_be_read_by_itself(folder: Path) -> None:
-    """J2.5, J2.6, J2.8, J5.3, J5.4: series records and continued records over several segments."""
+    """J2.5, J2.6, J2.8, J3.1, J3.2, J5.1, J5.3, J5.4: points, series and continued records over segments."""
     run = tracelet.start_logging("long")
     for step in range(8000):
         run.log_metric("a", float(step), step)
@@ -137,6 +145,7 @@ def test_every_segment_can_be_read_by_itself(folder: Path) -> None:
             if kind == 3:
                 declared.add(json.loads(payload)["series"])
             if kind == 1:
+                assert len(payload) == 28
                 assert struct.unpack_from("<I", payload)[0] in declared
         last, _, payload = found[-1]
         ended = header.offset + last + (8 + 4 + len(payload) + 7) // 8 * 8 - header.length

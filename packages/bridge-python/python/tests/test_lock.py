@@ -14,6 +14,8 @@ import pytest
 from journal_reader import only_run
 
 import tracelet
+import tracelet._segment
+import tracelet._stream
 from tracelet._lock import take_lock
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open-file-description locks are Linux's")
@@ -43,7 +45,7 @@ def lock_of(folder: Path) -> Path:
 
 
 def test_held_while_the_writer_lives_and_free_after(folder: Path) -> None:
-    """J8.1, J8.4"""
+    """J8.1, J8.3, J8.4"""
     tracelet.start_logging("lock")
     path = lock_of(folder)
     assert probe(path) == "held"
@@ -122,3 +124,27 @@ def test_leaves_nothing_behind_when_it_cannot_be_taken(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"w\.lock"):
         take_lock(str(tmp_path / "w.lock"))
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_no_segment_is_there_before_its_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """J8.6: a segment without a lock file is that of a writer which is over."""
+    locks: list[list[str]] = []
+    reserve = tracelet._segment.Segment.reserve
+
+    def look_first(journal: str, *others: Any) -> Any:
+        locks.append([probe(path) for path in Path(journal).glob("*.lock")])
+        return reserve(journal, *others)
+
+    monkeypatch.setattr(tracelet._segment.Segment, "reserve", look_first)
+    tracelet.start_logging("order")
+    assert locks[0] == ["held"]
+
+    def refuse(*args: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(tracelet._stream, "take_lock", refuse)
+    run = tracelet.start_logging("no lock")
+    run.log_metric("loss", 1.0, 0)
+    tracelet.stop_logging()
+    assert run.refused == {"lost": 1}
+    assert list((folder / "runs" / run.id / "journal").iterdir()) == []

@@ -308,7 +308,7 @@ def test_file_systems(tmp_path: Path, path: str, expected: tuple[str, bool, bool
 
 
 def test_heartbeats_where_locks_cannot_be_trusted(folder: Path) -> None:
-    """J5.7"""
+    """J5.7: so that a reader that cannot trust a lock sees life."""
     from tracelet._heartbeat import start_heartbeat
 
     run = tracelet.start_logging("heart")
