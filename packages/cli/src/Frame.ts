@@ -96,11 +96,20 @@ export const reports = ({ known, ids, agent }: Current) =>
   })
 
 /** The run that is meant by `query`, with the store up to date. */
-export const one = (query: string) =>
+export const one = (query: string) => Effect.map(oneWithJournal(query), ({ report }) => report)
+
+/** The same with its journal, `undefined` where the store is all that is left of it; and how it stands when `now` is asked. */
+export const oneWithJournal = (query: string) =>
   Effect.gen(function* () {
     const { known, ids, agent } = yield* current([query])
     const [report] = yield* Report.reports(ids, known, agent)
-    return report ?? (yield* unreadable(query))
+    if (report === undefined) return yield* unreadable(query)
+    const now = Effect.gen(function* () {
+      const rows = new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row]))
+      const [latest] = yield* Report.reports(ids, { ...known, rows }, agent)
+      return latest ?? report
+    })
+    return { report, now, journal: known.journals.get(report.id) }
   })
 
 /** The two that are meant, in this order. */

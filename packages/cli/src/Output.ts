@@ -66,7 +66,10 @@ export const Show = Schema.Struct({
   ...Run.fields,
   dir: Schema.String,
   params: JsonObject,
-  series: Schema.Array(Series)
+  series: Schema.Array(Series),
+  /** Of a run that failed or was killed, where its end record has them. */
+  error: Schema.optionalKey(Schema.String),
+  exitCode: Schema.optionalKey(Schema.Int)
 })
 export interface Show extends Schema.Schema.Type<typeof Show> {}
 

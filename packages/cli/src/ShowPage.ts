@@ -6,6 +6,7 @@ import type { Json as JsonValue } from "@tracelet/core/JsonObject"
 import * as SeriesContext from "@tracelet/core/SeriesContext"
 import * as Chart from "./Chart.ts"
 import { remarks, statusBrush } from "./commands/Runs.ts"
+import type { Ending } from "./Ending.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
 import * as Losses from "./Losses.ts"
@@ -22,6 +23,9 @@ export const widthDefault = 100
 export const paramsMax = 40
 export const seriesMax = 40
 
+/** Lines of an error that are printed when nobody asks for all. */
+const errorLinesMax = 20
+
 export interface Charted {
   readonly summary: SeriesSummary
   readonly points: Points
@@ -29,6 +33,7 @@ export interface Charted {
 
 export interface Page {
   readonly report: Report
+  readonly ending: Ending
   readonly dir: string
   readonly params: ReadonlyMap<string, JsonValue>
   readonly series: ReadonlyArray<SeriesSummary>
@@ -41,7 +46,13 @@ export interface Page {
 type Terminal = Session["Service"]
 
 export const render = (page: Page, session: Terminal): ReadonlyArray<string> => {
-  const sections = [head(page, session), backends(page, session), params(page, session), series(page, session)]
+  const sections = [
+    head(page, session),
+    ending(page, session),
+    backends(page, session),
+    params(page, session),
+    series(page, session)
+  ]
   const drawn = page.charts.map((charted, i) => chart(charted, i, session))
   const left = page.series.length - page.charts.length
   const more =
@@ -64,19 +75,38 @@ const head = ({ report, dir, now }: Page, session: Terminal): ReadonlyArray<stri
   const { dot } = marks(session)
   const took = Format.duration((report.endedSeconds ?? now) - report.startedSeconds)
   const facts = [
-    `project ${Text.printable(report.project)}`,
+    `project ${cut(report.project, session)}`,
     statusBrush(session, report.status)(report.status),
     report.endedSeconds === undefined ? `for ${took}` : `took ${took}`,
     Format.plural(report.points, "point")
   ]
   const when = [`started ${Format.time(report.startedSeconds)}`]
   if (report.endedSeconds !== undefined) when.push(`ended ${Format.time(report.endedSeconds)}`)
-  const tags = Object.entries(report.tags).map(([key, value]) => Text.printable(value === "" ? key : `${key}=${value}`))
+  const tags = Object.entries(report.tags).map(([key, value]) => cut(value === "" ? key : `${key}=${value}`, session))
   return [
-    paint.bold(Text.printable(report.name)) + paint.dim(dot) + facts.join(paint.dim(dot)),
+    paint.bold(cut(report.name, session)) + paint.dim(dot) + facts.join(paint.dim(dot)),
     paint.dim(`id ${report.id}${dot}${when.join(dot)}`),
     paint.dim(Text.printable(dir)),
     ...(tags.length === 0 ? [] : [`${paint.dim("tags")} ${tags.toSorted().join(paint.dim(", "))}`])
+  ]
+}
+
+/** What a line can hold of a user's text. */
+const cut = (text: string, session: Terminal): string =>
+  Text.fit(Text.printable(text), Table.textColumnsMax, marks(session).ellipsis)
+
+/** Why it failed: the lines of the error are lines here. */
+const ending = ({ ending: { error, exitCode }, isWhole }: Page, session: Terminal): ReadonlyArray<string> => {
+  if (error === undefined && exitCode === undefined) return []
+  const lines = (error ?? "").split("\n").filter((line) => line.trim() !== "")
+  // What it was stands at the end, behind where it came from.
+  const shown = isWhole ? lines : lines.slice(-errorLinesMax)
+  const left = lines.length - shown.length
+  const { ellipsis } = marks(session)
+  return [
+    title("Error", session) + (exitCode === undefined ? "" : session.paint.dim(` (exit code ${exitCode})`)),
+    ...(left > 0 ? [session.paint.dim(`  ${ellipsis} ${Format.plural(left, "line")} before: --all prints them.`)] : []),
+    ...shown.map((line) => `  ${session.paint.red(cut(line, session))}`)
   ]
 }
 
@@ -131,7 +161,7 @@ const params = ({ params: all, isWhole }: Page, session: Terminal): ReadonlyArra
     Text.printable(typeof value === "string" ? value : Json.stringify(value))
   ])
   const columns: ReadonlyArray<Table.Column> = [
-    { title: "param", align: "left", shrinkTo: 16 },
+    { title: "param", align: "left", shrinkTo: 16, max: Table.nameColumnsMax },
     { title: "value", align: "left", shrinkTo: 16 }
   ]
   return [
@@ -152,8 +182,8 @@ const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArra
   const isWithContext = shown.some(({ context }) => Object.keys(context).length > 0)
   const isWithNan = shown.some(({ nans }) => nans > 0)
   const columns: ReadonlyArray<Table.Column> = [
-    { title: "name", align: "left", shrinkTo: 12 },
-    ...(isWithContext ? [{ title: "context", align: "left", shrinkTo: 12 } as const] : []),
+    { title: "name", align: "left", shrinkTo: 12, max: Table.nameColumnsMax },
+    ...(isWithContext ? [{ title: "context", align: "left", shrinkTo: 12, max: Table.nameColumnsMax } as const] : []),
     { title: "points", align: "right", drop: 1 },
     ...(isWithNan ? [{ title: "NaN", align: "right" } as const] : []),
     { title: "last step", align: "right", drop: 2 },
@@ -203,8 +233,8 @@ const chart = ({ summary, points }: Charted, i: number, session: Terminal): Read
     Format.plural(summary.points, "point"),
     ...(nans > 0 ? [`${Format.count(nans)} NaN ${unicode ? "×" : "x"}`] : [])
   ]
-  const context = contextText(summary.context)
-  const name = paint.bold(brush(Text.printable(summary.name))) + (context === "" ? "" : ` ${context}`)
+  const context = cut(contextText(summary.context), session)
+  const name = paint.bold(brush(cut(summary.name, session))) + (context === "" ? "" : ` ${context}`)
   const width = (session.columns ?? widthDefault) - 2
   return [
     name + paint.dim(dot + facts.join(dot)),

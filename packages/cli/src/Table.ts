@@ -1,6 +1,6 @@
 /**
  * Rows under a head, in columns that line up: texts to the left, numbers at their decimal point. A table that is wider than the terminal
- * has its texts cut, the longest first; on anything but a terminal nothing is cut.
+ * has its texts cut, the longest first; on anything but a terminal only what no line should hold.
  */
 import type { Brush, Paint } from "./Paint.ts"
 import * as Text from "./Text.ts"
@@ -11,6 +11,8 @@ export interface Column {
   readonly align: "left" | "right" | "decimal"
   /** May be cut down to this many columns where the terminal is narrow; never when left out. */
   readonly shrinkTo?: number
+  /** Cut to this many columns wherever it is printed. Default: 200 for what may be cut at all. */
+  readonly max?: number
   /** Left out where cutting is not enough: the columns with the greatest number first. Never when left out here. */
   readonly drop?: number
 }
@@ -32,6 +34,12 @@ export interface TableOptions {
 
 const gap = 2
 
+/** Widest text: what is longer is for `--json`. */
+export const textColumnsMax = 200
+
+/** Widest name, which pads every row. */
+export const nameColumnsMax = 60
+
 /** One line a row. Cells are printable texts already; a missing one is empty. */
 export const render = (
   columns: ReadonlyArray<Column>,
@@ -44,8 +52,11 @@ export const render = (
     const texts = cells.map((row) => row[i]?.text ?? "")
     return column.align === "decimal" ? atPoint(texts) : texts
   })
-  const widths = columns.map(({ title }, i) =>
-    Math.max(head ? Text.width(title) : 0, ...(aligned[i] ?? []).map(Text.width))
+  const widths = columns.map(({ title, shrinkTo, max = shrinkTo === undefined ? Infinity : textColumnsMax }, i) =>
+    Math.min(
+      max,
+      (aligned[i] ?? []).map(Text.width).reduce((a, b) => Math.max(a, b), head ? Text.width(title) : 0)
+    )
   )
   const available = width - indent - gap * (columns.length - 1)
   const dropped = toDrop(columns, widths, available)

@@ -2,10 +2,11 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
+import type { JournalWriter } from "@tracelet/core/Journal"
 import { matches } from "../src/commands/Show.ts"
 import * as Output from "../src/Output.ts"
 import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
-import { local, missing, training, writeEnded } from "./support/runs.ts"
+import { deliverMeanwhile, local, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(Output.Show)))
 
@@ -135,6 +136,94 @@ describe("tracelet show", () => {
         const json = yield* show("cc", "--series", "zzz", "--json")
         assert.strictEqual(json.code, 1)
         assert.strictEqual(JSON.parse(json.out).error.tag, "SeriesNotFound")
+      })
+    )
+  )
+
+  it.live("says why a run failed, by its error and its exit code", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const frames = Array.from({ length: 30 }, (_, i) => `  File "train.py", line ${i}`).join("\n")
+        const error = `Traceback (most recent call last):\n${frames}\nValueError: \u001b[7mno\n`
+        yield* writeEnded(dir, {
+          id: "aa".padEnd(32, "0"),
+          end: "failed",
+          ending: { error, exitCode: 3 },
+          log: training
+        })
+        yield* writeEnded(dir, { id: "bb".padEnd(32, "0"), end: undefined })
+        yield* writeEnded(dir, { id: "cc".padEnd(32, "0"), end: "finished", ending: { exitCode: 0 } })
+        const show = (...args: ReadonlyArray<string>) =>
+          Effect.map(tracelet(dir, ["show", ...args, "--dir", "."]), ({ out }) => out)
+        const page = yield* show("aa")
+        assert.include(page, "\nError (exit code 3)\n  … 12 lines before: --all prints them.\n    File")
+        assert.include(page, "line 29\n  ValueError: \\u001b[7mno\n\nBackends\n")
+        assert.include(yield* show("aa", "--all"), "(exit code 3)\n  Traceback (most recent call last):\n    File")
+        const json = yield* decode(yield* show("aa", "--json"))
+        assert.deepStrictEqual([json.error, json.exitCode], [error, 3])
+        for (const query of ["bb", "cc"]) {
+          assert.notInclude(yield* show(query), "Error")
+          assert.notProperty(yield* decode(yield* show(query, "--json")), "exitCode")
+        }
+      })
+    )
+  )
+
+  it.live("cuts long names and values, in a pipe too, and has them whole in JSON", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const long = "n".repeat(1_000)
+        yield* writeEnded(dir, {
+          id: "aa".padEnd(32, "0"),
+          name: long,
+          project: long,
+          tags: { long },
+          log: (writer, time) => {
+            writer.event({ _tag: "Params", time, params: { big: "v".repeat(1_000_000), [long]: 1 } })
+            writer.point(long, 1, 0, { long }, time)
+          }
+        })
+        for (const command of [["show", "aa"], ["runs"]]) {
+          const { code, out } = yield* tracelet(dir, [...command, "--dir", "."])
+          assert.strictEqual(code, 0)
+          for (const line of out.split("\n")) assert.isBelow(line.length, 500, line.slice(0, 100))
+          assert.include(out, "nnn…")
+        }
+        const json = yield* decode((yield* tracelet(dir, ["show", "aa", "--json", "--dir", "."])).out)
+        assert.strictEqual(String(json.params["big"]).length, 1_000_000)
+        assert.strictEqual(json.series[0]?.name, long)
+      })
+    )
+  )
+
+  it.live("shows one state of a run that goes on", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const run = "aa".padEnd(32, "0")
+        let writer: JournalWriter | undefined
+        yield* write(dir, { id: run, end: undefined, log: (opened) => (writer = opened) })
+        yield* deliverMeanwhile(dir, run)
+        let step = 0
+        const timer = setInterval(() => {
+          for (let i = 0; i < 20; i++) writer?.point(`s${i}`, step, step++, undefined, now)
+          if (writer !== undefined) Effect.runFork(writer.commit)
+        }, 1)
+        yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(timer)))
+        for (let i = 0; i < 5; i++) {
+          yield* Effect.sleep("30 millis")
+          const { out } = yield* tracelet(dir, ["show", run, "--json", "--dir", "."])
+          const { points, series, status, backends } = yield* decode(out)
+          assert.strictEqual(status, "running")
+          assert.strictEqual(
+            series.reduce((sum, one) => sum + one.points, 0),
+            points
+          )
+          assert.strictEqual(backends["local"]?.delivered, points)
+        }
+        assert.isAbove(step, 100)
       })
     )
   )

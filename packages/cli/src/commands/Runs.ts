@@ -115,8 +115,8 @@ const print = (runs: ReadonlyArray<Report.Report>, total: number) =>
     }
     const now = (yield* Clock.currentTimeMillis) / 1000
     const columns: ReadonlyArray<Table.Column> = [
-      { title: "name", align: "left", shrinkTo: 8 },
-      { title: "project", align: "left", shrinkTo: 6, drop: 2 },
+      { title: "name", align: "left", shrinkTo: 8, max: Table.nameColumnsMax },
+      { title: "project", align: "left", shrinkTo: 6, drop: 2, max: Table.nameColumnsMax },
       { title: "status", align: "left" },
       { title: "started", align: "left", drop: 3 },
       { title: "took", align: "right", drop: 4 },

@@ -11,6 +11,8 @@ import * as Flag from "effect/cli/Flag"
 import { LocalReader, type SeriesSummary } from "@tracelet/backend-local/LocalReader"
 import { Journal } from "@tracelet/core/Journal"
 import { bucketsFor, cellsDefault } from "../Chart.ts"
+import * as CatchUp from "../CatchUp.ts"
+import * as Ending from "../Ending.ts"
 import { CommandError } from "../Failure.ts"
 import * as Frame from "../Frame.ts"
 import type * as Output from "../Output.ts"
@@ -59,37 +61,48 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
   Frame.inWorkspace(
     Frame.readingJournals(
       Effect.gen(function* () {
-        const report = yield* Frame.one(query)
+        const meant = yield* Frame.oneWithJournal(query)
         const reader = yield* LocalReader
         const { folder, storage } = yield* Journal
-        const summaries = yield* reader.series(report.id)
-        const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
-        const params = yield* reader.params(report.id)
+        const found = yield* Session
+        const session = ascii ? { ...found, unicode: false } : found
+        const width = session.columns ?? ShowPage.widthDefault
+        const isJson = yield* Frame.AsJson
+        const { report, wanted, params, charts } = yield* inOnePiece(
+          meant.report.id,
+          Effect.gen(function* () {
+            const summaries = yield* reader.series(meant.report.id)
+            const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
+            if (wanted.length === 0 && Option.isSome(series)) {
+              return yield* new CommandError(noSeries(series.value, summaries))
+            }
+            const charts: Array<ShowPage.Charted> = []
+            for (const summary of isJson ? [] : all ? wanted : wanted.slice(0, chartsDefault)) {
+              const points = yield* reader.points(meant.report.id, summary.id, {
+                buckets: bucketsFor(Math.min(width, cellsDefault))
+              })
+              charts.push({ summary, points })
+            }
+            const report = upTo(summaries, yield* meant.now)
+            return { report, wanted, params: yield* reader.params(report.id), charts }
+          })
+        )
         const dir = storage.join(folder, "runs", report.id)
-        if (wanted.length === 0 && Option.isSome(series))
-          return yield* new CommandError(noSeries(series.value, summaries))
-        if (yield* Frame.AsJson) {
+        const isOver = report.status === "failed" || report.status === "killed"
+        const ending = isOver && meant.journal !== undefined ? yield* Ending.of(meant.journal) : {}
+        if (isJson) {
           const page: Output.Show = {
             ...Report.toOutput(report),
             dir,
             params: Object.fromEntries(params),
-            series: wanted.map(toOutput)
+            series: wanted.map(toOutput),
+            ...ending
           }
           return yield* Frame.printJson(page)
         }
-        const found = yield* Session
-        const session = ascii ? { ...found, unicode: false } : found
-        const width = session.columns ?? ShowPage.widthDefault
-        const charts: Array<ShowPage.Charted> = []
-        for (const summary of all ? wanted : wanted.slice(0, chartsDefault)) {
-          const points = yield* reader.points(report.id, summary.id, {
-            buckets: bucketsFor(Math.min(width, cellsDefault))
-          })
-          charts.push({ summary, points })
-        }
         const now = (yield* Clock.currentTimeMillis) / 1000
         return yield* Frame.printLines(
-          ShowPage.render({ report, dir, params, series: wanted, charts, now, isWhole: all }, session)
+          ShowPage.render({ report, ending, dir, params, series: wanted, charts, now, isWhole: all }, session)
         )
       })
     )
@@ -102,6 +115,27 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
     { command: "tracelet show 3f2a --json", description: "For a program, by the beginning of its id" }
   ])
 )
+
+/** Times a page is read again because its run went on meanwhile. */
+const triesMax = 5
+
+/** Reads a page of one state of the store: again when something was written meanwhile, as to a run that is being delivered. */
+const inOnePiece = <A, E, R>(run: string, read: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const reader = yield* LocalReader
+    const state = Effect.map(reader.confirmed(run), (confirmed) => CatchUp.before(confirmed?.counts))
+    for (let tries = 1; ; tries++) {
+      const before = yield* state
+      const found = yield* read
+      if (tries === triesMax || before === (yield* state)) return found
+    }
+  })
+
+/** A run that goes on has logged more than the store has: its head says what the page shows. */
+const upTo = (summaries: ReadonlyArray<SeriesSummary>, report: Report.Report): Report.Report =>
+  report.status !== "running" || report.isThinned
+    ? report
+    : { ...report, points: summaries.reduce((sum, { points }) => sum + points, 0) }
 
 /** `val/*`, `*loss`: the whole name; without `*` and `?` any part of it, in any case. */
 export const matches = (pattern: string, name: string): boolean => {

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly startedAt?: number
   /** How it ends, ten minutes later; `undefined` writes no end record. */
   readonly end?: EndStatus | undefined
+  /** What its end record says besides. */
+  readonly ending?: { readonly error?: string; readonly exitCode?: number }
   readonly log?: (writer: Journal.JournalWriter, startedAt: number) => void
 }
 
@@ -55,7 +57,7 @@ export const write = (dir: string, options: RunOptions): Effect.Effect<void, Jou
     })
     options.log?.(writer, startedAt)
     if (!("end" in options) || options.end !== undefined) {
-      writer.event({ _tag: "RunFinished", time: startedAt + 600, status: options.end ?? "finished" })
+      writer.event({ _tag: "RunFinished", time: startedAt + 600, status: options.end ?? "finished", ...options.ending })
     }
     yield* writer.commit
   }).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
@@ -91,24 +93,36 @@ export const lockDelivery = (dir: string, id: string): Effect.Effect<boolean, Jo
     return yield* run.lock
   }).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
 
-/** Delivers a run to the local store as an app does whose processor leaves something out. */
-export const deliverThinned = (dir: string, id: string, processor: Processor) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const run = yield* (yield* Journal.Journal).open(RunId.make(id))
-      const started = yield* run.started
-      if (started === undefined) return yield* Effect.die("it has not begun")
-      yield* run.writersNow
-      const target = {
-        backend: yield* LocalBackend.make,
-        route: undefined,
-        processors: [processor],
-        permits: yield* Semaphore.make(1)
-      }
-      const delivery = yield* Pipeline.deliver(run, started, new Map([["local", target]]))
-      yield* delivery?.settled ?? Effect.die("somebody else delivers it")
-    })
-  ).pipe(
-    Effect.provide(LocalStore.layer({ file: join(dir, "store.db") })),
-    Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer))
+/** Delivers a run to the local store until the scope closes. */
+const deliverFrom = (id: string, processors: ReadonlyArray<Processor>) =>
+  Effect.gen(function* () {
+    const run = yield* (yield* Journal.Journal).open(RunId.make(id))
+    const started = yield* run.started
+    if (started === undefined) return yield* Effect.die("it has not begun")
+    yield* run.writersNow
+    const target = {
+      backend: yield* LocalBackend.make,
+      route: undefined,
+      processors,
+      permits: yield* Semaphore.make(1)
+    }
+    const delivery = yield* Pipeline.deliver(run, started, new Map([["local", target]]))
+    return delivery ?? (yield* Effect.die("somebody else delivers it"))
+  })
+
+const appOf = (dir: string) =>
+  Layer.merge(
+    LocalStore.layer({ file: join(dir, "store.db") }),
+    Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)
   )
+
+/** As an app does whose processor leaves something out. */
+export const deliverThinned = (dir: string, id: string, processor: Processor) =>
+  Effect.flatMap(deliverFrom(id, [processor]), ({ settled }) => settled).pipe(Effect.scoped, Effect.provide(appOf(dir)))
+
+/** As another process does while a command looks. */
+export const deliverMeanwhile = (dir: string, id: string) =>
+  Effect.gen(function* () {
+    const app = yield* Layer.build(appOf(dir))
+    return yield* Effect.provide(deliverFrom(id, []), app)
+  })
