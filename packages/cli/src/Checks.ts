@@ -8,8 +8,7 @@ import { Journal } from "@tracelet/core/Journal"
 import * as FileSystems from "@tracelet/platform-node/FileSystems"
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import * as Agents from "./Agents.ts"
 import * as Format from "./Format.ts"
 import type * as Output from "./Output.ts"
@@ -87,9 +86,16 @@ const folder = Effect.gen(function* () {
     : check("folder", "good", `${dir}, by ${how}; it is made with the first run`)
 })
 
+/** A folder that does not exist yet will be where the nearest one above it is. */
+const lookedAt = (dir: string): { readonly at: string; readonly note: string } => {
+  const at = upwards(dir).find((folder) => existsSync(folder)) ?? dir
+  return { at, note: at === dir ? "" : `${dir} does not exist yet, looked at ${at} instead: ` }
+}
+
 const fileSystem = Effect.gen(function* () {
   const { dir } = yield* Place
-  const found = yield* Effect.option(FileSystems.lookup(dir))
+  const { at, note } = lookedAt(dir)
+  const found = yield* Effect.option(FileSystems.lookup(at))
   const name = "file system"
   const onEach =
     "each record of a Python run is one write (a call costs about 100 microseconds beside a busy thread instead of 1)"
@@ -97,12 +103,12 @@ const fileSystem = Effect.gen(function* () {
     return check(
       name,
       "warning",
-      `unknown here; ${onEach}`,
+      `${note}unknown here; ${onEach}`,
       "Nothing is lost by that. Linux with ext4, xfs or tmpfs is fastest."
     )
   }
   const { type, mountPoint, kind } = found.value
-  const where = `${type} at ${mountPoint}`
+  const where = `${note}${type} at ${mountPoint}`
   if (mapped.has(type))
     return check(name, "good", `${where}, local; Python runs write to mapped memory (about a microsecond a point)`)
   if (kind === "local") {
@@ -125,7 +131,7 @@ const fileSystem = Effect.gen(function* () {
 const locks = Effect.gen(function* () {
   const { dir } = yield* Place
   const { storage } = yield* Journal
-  const at = existsSync(dir) ? dir : tmpdir()
+  const { at, note } = lookedAt(dir)
   const path = join(at, `doctor-${process.pid}.lock`)
   const answer = yield* Effect.scoped(
     Effect.gen(function* () {
@@ -137,11 +143,11 @@ const locks = Effect.gen(function* () {
     Effect.ensuring(Effect.ignore(storage.remove(path)))
   )
   return answer?.trim() === "held"
-    ? check("locks", "good", `another process sees a lock in ${at}`)
+    ? check("locks", "good", `${note}another process sees a lock in ${at}`)
     : check(
         "locks",
         "bad",
-        `a lock in ${at} is not seen by another process (${answer?.trim() ?? "no answer"})`,
+        `${note}a lock in ${at} is not seen by another process (${answer?.trim() ?? "no answer"})`,
         "Whether a run lives cannot be told there: set TRACELET_DIR to a folder on a local disk that you may write to."
       )
 })
@@ -195,16 +201,18 @@ const python = Effect.gen(function* () {
     const [, found, module] = /^(\S+ \(.*\))\n(.*)\n$/.exec(answer ?? "") ?? []
     if (found === undefined || module === undefined) continue
     return module === ""
-      ? check(
-          "Python",
-          "warning",
-          `${found}, without the module tracelet`,
-          `${candidate} -m pip install tracelet-bridge, to log from it.`
-        )
+      ? check("Python", "warning", `${found}, without the module tracelet`, `To log from it: ${pythonAdvice}`)
       : check("Python", "good", `${found} with the module tracelet (${module})`)
   }
   return check("Python", "warning", "not found", "Only needed to log from Python: https://www.python.org.")
 })
+
+/** From sources this file lies in the clone; built, it may lie anywhere. */
+const clone = import.meta.filename.endsWith(".ts") ? resolve(import.meta.dirname, "../../..") : "<clone>"
+
+const pythonAdvice =
+  `set PYTHONPATH=${join(clone, "packages/bridge-python/python/src")}, or use ${join(clone, ".venv/bin/python")}, ` +
+  "which has it after `npm run setup` in the clone."
 
 /** Looks for the module without importing it. */
 const asker = `
