@@ -18,9 +18,9 @@ def get_active() -> Experiment | None:
 def set_active(experiment: Experiment) -> None:
     """Makes it the active one and lets the hooks of the frameworks feed it."""
     global _active
+    _active = experiment
     from ._hooks import arm
 
-    _active = experiment
     arm(experiment.settings)
 
 

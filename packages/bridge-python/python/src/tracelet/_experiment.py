@@ -290,10 +290,7 @@ class Experiment:
 
     def start(self) -> Experiment:
         """Begins the run: from now on it records. Does nothing when it has begun."""
-        from . import _active
-
         if not self.is_disabled and self._watch is None and not self._is_over:
-            _active.set_active(self)
             self._watch = ExitWatch(self)
             self._watch.begin()
             self._try_to_open()
@@ -348,14 +345,14 @@ class Experiment:
 
     def finish(self, outcome: Outcome, wait: Wait | None = None, timeout: float | None = None) -> None:
         """Ends the run: the end record, the hooks, the delivery. Never raises; only the first call counts."""
-        from . import _active
-
         watch, writer = self._watch, self._writer
         if watch is None or self._is_over:
             return
         self._is_over = True
         self._ending_in = threading.get_ident()
         try:
+            from . import _active  # not before the look above: when the interpreter goes down nothing can be imported
+
             _active.unset_active(self)
             vars(self).pop("log_metric", None)
             is_child = writer is not None and writer.is_child
@@ -422,6 +419,11 @@ class Experiment:
             return
         self._open_again_at = now + RETRY_SECONDS
         try:
+            # Importing can fail as well: where no descriptor is left, say.
+            from . import _active
+
+            if _active.get_active() is not self:
+                _active.set_active(self)
             self._open()
         except Exception as error:
             self._refusals.add("lost", f"{getattr(error, 'strerror', None) or error}", 0)
