@@ -88,7 +88,7 @@ const folder = Effect.gen(function* () {
 
 /** A folder that does not exist yet will be where the nearest one above it is. */
 const lookedAt = (dir: string): { readonly at: string; readonly note: string } => {
-  const at = upwards(dir).find((folder) => existsSync(folder)) ?? dir
+  const at = upwards(dir).find((above) => existsSync(above)) ?? dir
   return { at, note: at === dir ? "" : `${dir} does not exist yet, looked at ${at} instead: ` }
 }
 

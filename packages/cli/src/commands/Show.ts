@@ -72,19 +72,19 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
           meant.report.id,
           Effect.gen(function* () {
             const summaries = yield* reader.series(meant.report.id)
-            const wanted = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
-            if (wanted.length === 0 && Option.isSome(series)) {
+            const fitting = summaries.filter(({ name }) => Option.isNone(series) || matches(series.value, name))
+            if (fitting.length === 0 && Option.isSome(series)) {
               return yield* new CommandError(noSeries(series.value, summaries))
             }
-            const charts: Array<ShowPage.Charted> = []
-            for (const summary of isJson ? [] : all ? wanted : wanted.slice(0, chartsDefault)) {
+            const drawn: Array<ShowPage.Charted> = []
+            for (const summary of isJson ? [] : all ? fitting : fitting.slice(0, chartsDefault)) {
               const points = yield* reader.points(meant.report.id, summary.id, {
                 buckets: bucketsFor(Math.min(width, cellsDefault))
               })
-              charts.push({ summary, points })
+              drawn.push({ summary, points })
             }
-            const report = upTo(summaries, yield* meant.now)
-            return { report, wanted, params: yield* reader.params(report.id), charts }
+            const latest = upTo(summaries, yield* meant.now)
+            return { report: latest, wanted: fitting, params: yield* reader.params(latest.id), charts: drawn }
           })
         )
         const dir = storage.join(folder, "runs", report.id)
