@@ -223,6 +223,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     node = tmp_path / "node"
     node.write_text(
         f'#!/bin/sh\n[ "$1" = --version ] && {{ echo v22.19.1; exit; }}\n'
+        f'echo "$MALLOC_MMAP_THRESHOLD_" > {tmp_path}/threshold\n'
         f'echo "$@" >> {tmp_path}/calls\nls -l /proc/$$/fd > {tmp_path}/fds\nps -o sid=,ppid= -p $$ > {tmp_path}/ids\n'
     )
     node.chmod(0o755)
@@ -243,6 +244,7 @@ def test_starts_one_detached(folder: Path, bundle: Path, monkeypatch: pytest.Mon
         os.close(leaked)
         os.close(other)
     assert (bundle / "calls").read_text() == f"{bundle}/_agent/start.cjs --dir {folder}\n"
+    assert (bundle / "threshold").read_text() == "65536\n"
     links = [line.split(" -> ")[1] for line in (bundle / "fds").read_text().splitlines() if " -> " in line]
     assert links.count("/dev/null") >= 2
     assert not [link for link in links if link.startswith("pipe:")]

@@ -30,13 +30,14 @@ class Segment:
     `map` is None for an appended segment; `end` is the offset that no record may cross.
     """
 
-    __slots__ = ("at", "base", "end", "fd", "map", "number", "path", "salt", "start", "temporary")
+    __slots__ = ("at", "base", "end", "fd", "inode", "map", "number", "path", "salt", "start", "temporary")
 
     def __init__(self, path: str, temporary: str, number: int, fd: int, end: int, mapped: bool) -> None:
         self.path = path
         self.temporary: str | None = temporary
         self.number = number
         self.fd = fd
+        self.inode = os.fstat(fd).st_ino
         self.end = end
         self.map = mmap.mmap(fd, end) if mapped else None
         self.at = self.start = self.base = self.salt = 0
@@ -125,9 +126,11 @@ class Segment:
     def is_deleted(self) -> bool:
         """Whether the file has no name any more: what is written to it now reaches nobody."""
         try:
-            return self.temporary is None and os.fstat(self.fd).st_nlink == 0
+            found = os.fstat(self.fd)
         except OSError:
             return False  # Not to be known: the descriptor was closed by somebody else.
+        # The same number may be another file's by now.
+        return self.temporary is None and found.st_nlink == 0 and found.st_ino == self.inode
 
     def close(self) -> None:
         """Unmaps and closes the file; one that was never published is removed."""
