@@ -359,9 +359,8 @@ class Experiment:
             if writer is not None:
                 writer.look()
                 # A child that logged nothing has no stream, and needs no end.
-                if writer.has_stream or not is_child:
-                    writer.record(RUN_FINISHED, encode(_finished(outcome)))
-                writer.close()
+                is_told = writer.has_stream or not is_child
+                writer.close((RUN_FINISHED, encode(_finished(outcome))) if is_told else None)
             if not is_child:
                 self._deliver(watch, wait, timeout)
             summary = self._refusals.summary()

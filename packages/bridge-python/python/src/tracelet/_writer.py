@@ -292,9 +292,11 @@ class Writer:
                 return
         action()
 
-    def close(self) -> None:
-        """Ends the stream and gives its lock up. What is logged later is refused."""
-        with self._lock:
+    def close(self, last: tuple[int, bytes] | None = None) -> None:
+        """Ends the stream, with kind and payload of its last record, and gives its lock up. Logged later is refused."""
+        with self._lock:  # around both: another thread's record must not come in between
+            if last is not None:
+                self.record(*last)
             if self._is_torn:
                 self._mend()
             self._closed = True
