@@ -86,12 +86,26 @@ const isDone = (run: RunJournal, started: RunStarted): Effect.Effect<boolean, Sy
     return true
   })
 
-/** Nothing more happens by itself: all is sent, or what is left waits for somebody to act. */
-const isSettled = (backends: Output.Backends): boolean =>
+const isOpen = (status: string): boolean => status === "running" || status === "stale"
+
+/** Nothing more happens by itself: all is sent, and closed where the run is over, or what is left waits for somebody to act. */
+const isSettledIn = (status: string, backends: Output.Backends): boolean =>
   Object.values(backends).every(
     ({ pending, state }) =>
-      state === "held" || state === "missing" || state === "error" || (pending === 0 && state !== "waiting")
+      state === "held" ||
+      state === "missing" ||
+      state === "error" ||
+      (isOpen(status) ? pending === 0 && state !== "waiting" : state === "done")
   )
+
+/** Asks whether its writers live only when the rest is settled. Who delivers a run may not have noticed yet that it was killed. */
+const isSettled = (run: RunJournal, backends: Output.Backends): Effect.Effect<boolean, StorageError> =>
+  isSettledIn("running", backends)
+    ? Effect.map(
+        Effect.flatMap(run.writersNow, (writers) => run.standing(writers)),
+        ({ status }) => isSettledIn(status, backends)
+      )
+    : Effect.succeed(false)
 
 /** Watches the agent deliver the run; false when it does not, or is gone. */
 const byAgent = (run: RunJournal, { client }: Running, progress: Progress): Effect.Effect<boolean> =>
@@ -99,7 +113,7 @@ const byAgent = (run: RunJournal, { client }: Running, progress: Progress): Effe
     let view = yield* client.announce(run.id)
     while (view !== undefined) {
       progress.backendsByRun.set(run.id, view.backends)
-      if (view.drained || isSettled(view.backends)) return true
+      if (yield* isSettled(run, view.backends)) return true
       yield* Effect.sleep(pollEvery)
       view = yield* client.run(run.id)
     }
@@ -118,11 +132,21 @@ const here = (
     const targets = yield* distribution.targetsOf(started)
     const delivery = yield* Pipeline.deliver(run, started, targets)
     if (delivery === undefined) return yield* watch(run, started, progress)
-    const look = Effect.map(delivery.backends, (backends) =>
-      progress.backendsByRun.set(run.id, Object.fromEntries(backends))
-    )
+    const look = Effect.map(delivery.backends, (standings) => {
+      const backends = Object.fromEntries(standings)
+      progress.backendsByRun.set(run.id, backends)
+      return backends
+    })
+    const settled = Effect.gen(function* () {
+      yield* delivery.settled
+      while (!(yield* isSettled(run, yield* look))) {
+        yield* delivery.wake
+        yield* Effect.sleep(pollEvery)
+        yield* delivery.settled
+      }
+    })
     yield* Effect.raceFirst(
-      delivery.settled,
+      settled,
       Effect.andThen(Effect.repeat(look, Schedule.spaced(pollEvery)), Effect.never)
     ).pipe(Effect.ensuring(Effect.ignore(look)))
   })
@@ -134,7 +158,7 @@ const watch = (run: RunJournal, started: RunStarted, progress: Progress): Effect
     for (const { name } of started.backends) entries.push([name, yield* Pipeline.standingFromCursor(run, name)])
     const backends = Object.fromEntries(entries)
     progress.backendsByRun.set(run.id, backends)
-    return isSettled(backends)
+    return yield* isSettled(run, backends)
   }).pipe(Effect.repeat({ until: (settled) => settled, schedule: Schedule.spaced(pollEvery) }), Effect.asVoid)
 
 /** How the runs stand now, as every command says it; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way. */
@@ -158,5 +182,5 @@ const results = (
 /** A run that is over is drained when it is closed everywhere; a running one, when nothing of it is behind. */
 const isDrained = (status: string, backends: Output.Backends): boolean =>
   Object.values(backends).every(({ pending, state }) =>
-    status === "running" || status === "stale" ? pending === 0 : pending === 0 && state === "done"
+    isOpen(status) ? pending === 0 : pending === 0 && state === "done"
   )

@@ -163,6 +163,29 @@ describe("tracelet sync", () => {
     )
   )
 
+  it.live("waits until a run that is over is closed, when its agent has not noticed yet that it is", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        let asked = 0
+        const view = (run: string): RunView => {
+          const isClosed = ++asked > 2
+          return {
+            id: RunId.make(run),
+            status: isClosed ? "finished" : "running",
+            drained: true,
+            backends: { local: { delivered: 4_801, pending: 0, deadLetter: 0, state: isClosed ? "done" : "idle" } }
+          }
+        }
+        yield* fakeAgent.start(dir, view)
+        const { code, out } = yield* tracelet(dir, ["sync", "--json", "--dir", "."])
+        assert.strictEqual(code, 0, out)
+        assert.strictEqual(asked, 3)
+      })
+    )
+  )
+
   it.live("delivers itself what the agent does not", () =>
     Effect.scoped(
       Effect.gen(function* () {
