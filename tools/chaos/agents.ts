@@ -15,6 +15,13 @@ export const start = (turn: Turn, file: string = Agent.bundledAgent, idleSeconds
     cwd: turn.workFolder
   })
 
+/** The same where the folder is to have no other agent: what an earlier round or its trainer has left there leaves first. */
+export const startAlone = (turn: Turn, file?: string) =>
+  Effect.andThen(
+    Agent.stop(turn.folder),
+    Effect.suspend(() => start(turn, file))
+  )
+
 /** The process id that the folder's agent says it has. */
 export const pidNow = (folder: string): number | undefined => {
   try {

@@ -43,6 +43,7 @@ export const scenario: Scenario = {
     const name = `trainer-${turn.number}`
     const trainer = yield* Writers.trainer(turn, { name, pause: 0.001, env: { TRACELET_AGENT: "off" } })
     const late = yield* trainer.first
+    yield* Agents.stopListening(turn)
     const first = yield* oneOf(turn, count)
     yield* Effect.sleep(turn.random.next() * killMsMax)
     first.stays?.send("SIGKILL")

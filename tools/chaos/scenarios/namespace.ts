@@ -24,13 +24,13 @@ export const scenario: Scenario = {
   round: Effect.fnUntraced(function* (turn) {
     const isOutside = turn.random.chance(0.5)
     // Process ids of the other namespace say nothing here: what is killed is what was started here.
-    const agent = isOutside ? yield* Agents.start(turn) : undefined
+    const agent = isOutside ? yield* Agents.startAlone(turn) : undefined
     const isThere = agent === undefined || (yield* Agents.listens(turn, agent))
     const trainer = yield* Writers.trainer(turn, { name: `trainer-${turn.number}`, pause: 0.001 }, unshare)
     const late = yield* trainer.first
     yield* Effect.sleep(turn.random.next() * killMsMax)
     const count = yield* Writers.kill(trainer)
-    const after = agent ?? (yield* Agents.start(turn))
+    const after = agent ?? (yield* Agents.startAlone(turn))
     const what = isOutside ? "beside an agent outside" : "its agent ended with it"
     const run = { id: count.run, writers: [count], statuses: ["killed"] }
     const outcome = yield* judged(turn, run, "agent", what)

@@ -32,7 +32,7 @@ export const scenario: Scenario = {
   dose: 2,
   msMax: 60_000,
   round: Effect.fnUntraced(function* (turn) {
-    const older = yield* Agents.start(turn, olderAgent(turn))
+    const older = yield* Agents.startAlone(turn, olderAgent(turn))
     const findings: Array<Finding> = []
     if (!(yield* Agents.listens(turn, older)))
       findings.push({ _tag: "hang", detail: "the older agent does not listen" })

@@ -17,7 +17,7 @@ export const scenario: Scenario = {
   msMax: 120_000,
   round: Effect.fnUntraced(function* (turn) {
     // One that is there already: fifty trainers would start fifty, and forty-nine of them would leave.
-    const agent = yield* Agents.start(turn)
+    const agent = yield* Agents.startAlone(turn)
     const isThere = yield* Agents.listens(turn, agent)
     const runs = yield* Writers.many(turn, "runs", count, { name: `runs-${turn.number}`, pause: 0.02 })
     const all = () => runs.counts().every(({ acknowledged }) => acknowledged > 0)

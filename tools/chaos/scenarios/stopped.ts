@@ -26,7 +26,7 @@ export const scenario: Scenario = {
     const who = turn.random.one(["trainer", "agent", "both"])
     const ms = stopMsMin + turn.random.next() * (stopMsMax - stopMsMin)
     const findings: Array<Finding> = []
-    const agent = yield* Agents.start(turn)
+    const agent = yield* Agents.startAlone(turn)
     if (!(yield* Agents.listens(turn, agent))) findings.push({ _tag: "hang", detail: "the agent does not listen" })
     const trainer = yield* Writers.trainer(turn, { name: `trainer-${turn.number}`, pause: 0.001 })
     findings.push(...some(yield* trainer.first))
