@@ -5,6 +5,17 @@ import { afterAll, describe, expect, it } from "vitest"
 import * as Counts from "./counts.ts"
 
 const vitest = JSON.stringify({
+  testResults: [
+    {
+      name: "/clone/packages/core/test/a.test.ts",
+      status: "passed",
+      assertionResults: [
+        { fullName: "a lock is held", status: "passed" },
+        { fullName: "a lock on NFS is held", status: "skipped" },
+        { fullName: " one day", status: "todo" }
+      ]
+    }
+  ],
   numPassedTests: 7,
   numFailedTests: 1,
   numPendingTests: 2,
@@ -26,6 +37,26 @@ describe("counts", () => {
 
   it("reads pytest's report, an error being a failed test", () => {
     expect(Counts.fromJunit(junit(2))).toEqual({ passed: 14, failed: 3, skipped: 3 })
+  })
+
+  it("names what vitest skipped, by its file", () => {
+    expect(Counts.skippedByVitest(vitest, "/clone")).toEqual([
+      "packages/core/test/a.test.ts: a lock on NFS is held",
+      "packages/core/test/a.test.ts: one day"
+    ])
+  })
+
+  it("names what pytest skipped, with its reason, and what a missing report skipped: nothing", () => {
+    const xml =
+      `<testsuite skipped="2" tests="3"><testcase classname="tests.test_a" name="test_fine" time="0.1" />` +
+      `<testcase classname="tests.test_a" name="test_x[a&lt;b]" time="0.1"><skipped type="pytest.skip" ` +
+      `message="locks are Linux&quot;s">file:1</skipped></testcase>` +
+      `<testcase classname="tests.test_b" name="test_y"><skipped type="pytest.skip" /></testcase></testsuite>`
+    expect(Counts.skippedByJunit(xml)).toEqual([
+      `tests.test_a: test_x[a<b] (locks are Linux"s)`,
+      "tests.test_b: test_y"
+    ])
+    expect(Counts.skippedIn(Counts.skippedByJunit, `${file}.missing`)).toEqual([])
   })
 
   it("counts a runner that failed without a failed test as one failure", () => {

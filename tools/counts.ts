@@ -1,5 +1,6 @@
 /** Counts of tests over all languages, read from what the runners report. */
 import { existsSync, readFileSync } from "node:fs"
+import { relative } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -29,6 +30,12 @@ export const show = ({ failed, passed, skipped }: Counts) => `${passed} passed, 
 
 const VitestReport = Schema.fromJsonString(
   Schema.Struct({
+    testResults: Schema.Array(
+      Schema.Struct({
+        name: Schema.String,
+        assertionResults: Schema.Array(Schema.Struct({ fullName: Schema.String, status: Schema.String }))
+      })
+    ),
     numPassedTests: Schema.Int,
     numFailedTests: Schema.Int,
     numPendingTests: Schema.Int,
@@ -44,6 +51,34 @@ export const fromVitest = (json: string): Counts => {
     skipped: report.numPendingTests + report.numTodoTests
   }
 }
+
+const skippedStatuses: ReadonlySet<string> = new Set(["pending", "skipped", "todo", "disabled"])
+
+/** What vitest left out, as `FILE: TEST`; files by their path from `root`. */
+export const skippedByVitest = (json: string, root: string): ReadonlyArray<string> =>
+  Effect.runSync(Schema.decodeEffect(VitestReport)(json)).testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => skippedStatuses.has(status))
+      .map(({ fullName }) => `${relative(root, name)}: ${fullName.trim()}`)
+  )
+
+/** What pytest left out, with its reason. */
+export const skippedByJunit = (xml: string): ReadonlyArray<string> =>
+  Array.from(xml.matchAll(/<testcase\b([^>]*[^>/])>\s*<skipped\b([^>]*)>/g), ([, test = "", skipped = ""]) => {
+    const reason = attribute(skipped, "message")
+    return `${attribute(test, "classname")}: ${attribute(test, "name")}${reason === "" ? "" : ` (${reason})`}`
+  })
+
+const attribute = (attributes: string, name: string): string =>
+  (new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&")
+
+/** The names in a report; none where a runner left no report. */
+export const skippedIn = (parse: (text: string) => ReadonlyArray<string>, file: string): ReadonlyArray<string> =>
+  existsSync(file) ? parse(readFileSync(file, "utf8")) : []
 
 /** Reads JUnit XML: the attributes of the one `testsuite` that pytest writes. */
 export const fromJunit = (xml: string): Counts => {

@@ -10,6 +10,7 @@ import * as Counts from "./counts.ts"
 import { runGraph, type Outcome } from "./graph.ts"
 import * as names from "./setup/commands.mjs"
 import { installTestTools, installTorch } from "./setup/python.ts"
+import { root } from "./setup/packages.mjs"
 import { makeSteps, runMain, say } from "./setup/steps.mjs"
 
 const fullRun = async (): Promise<Counts.Counts> => {
@@ -47,6 +48,16 @@ const fullRun = async (): Promise<Counts.Counts> => {
       say("")
       for (const { counts, name } of rows) {
         say(`  ${name.padEnd(26)} ${Counts.show(counts)}`)
+      }
+      const left = [
+        ...[...outcomes].filter(([, outcome]) => outcome === "skipped").map(([name]) => name),
+        ...Counts.skippedIn((json) => Counts.skippedByVitest(json, root), reports.vitest),
+        ...[reports.pytest, reports.pytestTorch].flatMap((file) => Counts.skippedIn(Counts.skippedByJunit, file))
+      ]
+      if (left.length > 0) {
+        say("")
+        say("  skipped:")
+        for (const name of left) say(`  - ${name}`)
       }
       sum = Counts.sum(rows.map(({ counts }) => counts))
       return undefined
