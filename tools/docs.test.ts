@@ -1,8 +1,8 @@
-/** Programs in the pages a newcomer reads are compiled, and those of the front page run, with what they logged looked up in the store. */
+/** Links in the pages a newcomer reads lead somewhere; programs in them are compiled, and those of the front page run, with what they logged looked up in the store. */
 import { execFileSync, spawnSync } from "node:child_process"
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
 import { findPython } from "./setup/findPython.mjs"
 import { root } from "./setup/packages.mjs"
@@ -51,6 +51,16 @@ const programs = fences.flatMap((fence, i) => {
   return [{ ...fence, file }]
 })
 
+/** Where links without a scheme lead, from the page they are on; those in code are none. */
+const links = [...pages, "ARCHITECTURE.md", "CONTRIBUTING.md", "GLOSSARY.md", "STYLE.md"].flatMap((page) => {
+  const text = readFileSync(join(root, page), "utf8")
+    .replaceAll(/^```[\s\S]*?^```$/gm, "")
+    .replaceAll(/`[^`\n]*`/g, "")
+  return Array.from(text.matchAll(/\]\(<?([^)\s>]+)/g), ([, target = ""]) => ({ page, target })).filter(
+    ({ target }) => !/^(?:[a-z]+:|#)/.test(target)
+  )
+})
+
 const work = mkdtempSync(join(tmpdir(), "tracelet-docs-"))
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
@@ -62,6 +72,17 @@ const pointsOf = (dir: string): number => {
   )
   return runs.reduce((sum, { points }) => sum + points, 0)
 }
+
+describe("a link on a page", () => {
+  it("is there to be tested", () => expect(links.length).toBeGreaterThan(4))
+
+  it("leads to a file that exists", () => {
+    const dead = links.filter(
+      ({ page, target }) => !existsSync(join(root, dirname(page), decodeURIComponent(target.replace(/[#?].*$/, ""))))
+    )
+    expect(dead).toEqual([])
+  })
+})
 
 describe("a program on a page", () => {
   it("is there to be tested", () => expect(programs.length).toBeGreaterThan(4))
