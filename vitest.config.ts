@@ -14,6 +14,9 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     passWithNoTests: true,
+    // Machines are shared, and coverage slows what it watches: a limit is there to end what hangs, not to time what works.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     coverage: { include: ["packages/*/src/**"], reporter: ["text-summary", "html"] },
     projects: [
       ...readdirSync("packages")

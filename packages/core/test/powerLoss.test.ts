@@ -148,7 +148,7 @@ const history = Effect.fnUntraced(function* (seed: number) {
         acknowledged = logged.length
       } else if (dice < 0.35) yield* Effect.sleep(rng.below(60))
     }
-    yield* Effect.never
+    return yield* Effect.never
   }).pipe(Effect.provide(journalOn(life)), Scope.provide(scope))
   const fiber = yield* Effect.forkDetach(app, { startImmediately: true })
   for (let i = 0; i < 30 && !life.isOff(); i++) yield* Effect.sleep(60)
