@@ -30,12 +30,11 @@ export const scenario: Scenario = {
     const late = yield* trainer.first
     yield* Effect.sleep(turn.random.next() * killMsMax)
     const count = yield* Writers.kill(trainer)
-    const after = agent ?? (yield* Agents.startAlone(turn))
     const what = isOutside ? "beside an agent outside" : "its agent ended with it"
     const run = { id: count.run, writers: [count], statuses: ["killed"] }
+    // Where none is outside this starts one: a second that is started here would wait for the first one's lock, and stay.
     const outcome = yield* judged(turn, run, "agent", what)
-    after.send("SIGTERM")
-    yield* after.ended
+    yield* Agents.stopListening(turn)
     return {
       ...outcome,
       findings: [
