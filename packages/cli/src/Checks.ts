@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { Journal } from "@tracelet/core/Journal"
 import * as FileSystems from "@tracelet/platform-node/FileSystems"
 import { execFile } from "node:child_process"
-import { existsSync } from "node:fs"
+import { accessSync, constants, existsSync, lstatSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import * as Agents from "./Agents.ts"
 import * as Format from "./Format.ts"
@@ -83,8 +83,28 @@ const folder = Effect.gen(function* () {
   }
   return existsSync(dir)
     ? check("folder", "good", `${dir}, by ${how}; ${Format.plural(runs.value.length, "run")}`)
-    : check("folder", "good", `${dir}, by ${how}; it is made with the first run`)
+    : cannotBeMade(dir)
+      ? check(
+          "folder",
+          "bad",
+          `${dir}, by ${how}; it cannot be made, so nothing would be recorded`,
+          "Check the folders above it (a link that leads nowhere?) and who owns them, or set TRACELET_DIR to a folder of yours."
+        )
+      : check("folder", "good", `${dir}, by ${how}; it is made with the first run`)
 })
+
+/** Whether what lies above a folder that is not there forbids to make it: no right to write, a file or a dangling link in the way. */
+const cannotBeMade = (dir: string): boolean => {
+  const above = upwards(dir).find((parent) => lstatSync(parent, { throwIfNoEntry: false }) !== undefined)
+  if (above === undefined) return true
+  try {
+    if (!statSync(above).isDirectory()) return true
+    accessSync(above, constants.W_OK)
+    return false
+  } catch {
+    return true
+  }
+}
 
 /** A folder that does not exist yet will be where the nearest one above it is. */
 const lookedAt = (dir: string): { readonly at: string; readonly note: string } => {

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Output from "../src/Output.ts"
 import { version } from "../src/Version.ts"
@@ -66,6 +66,21 @@ describe("tracelet doctor", () => {
         const store = checks.find(({ name }) => name === "store")
         assert.strictEqual(store?.state, "bad")
         assert.include(store?.advice, "move it away")
+      })
+    )
+  )
+
+  it.live("is not content with a folder that cannot be made", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        symlinkSync(join(dir, "gone"), join(dir, "link"))
+        writeFileSync(join(dir, "file"), "")
+        for (const way of ["link", "file"]) {
+          const { code, out } = yield* tracelet(dir, ["doctor", "--json", "--dir", join(dir, way, ".tracelet")])
+          const folder = (yield* decode(out)).checks.find(({ name }) => name === "folder")
+          assert.deepStrictEqual([code, folder?.state], [1, "bad"], way)
+        }
       })
     )
   )

@@ -250,9 +250,38 @@ export class RunJournal {
     })
   }
 
-  /** The first run-started record, or `undefined` when none can be read (yet). */
+  /**
+   * The first run-started record, or `undefined` when none can be read yet. Of a run whose record is lost while other records are left
+   * there is one all the same, with the names of a run that was given none and no backend: what is left can be read and kept.
+   */
   get started(): Effect.Effect<RunStarted | undefined, StorageError> {
-    return this.find({ points: 64, bytes: 1 }, (event): event is RunStarted & RunEvent => event._tag === "RunStarted")
+    const first = this.find(
+      { points: 64, bytes: 1 },
+      (event): event is RunStarted & RunEvent => event._tag === "RunStarted"
+    )
+    return Effect.flatMap(first, (found) => (found === undefined ? this.salvaged : Effect.succeed(found)))
+  }
+
+  private get salvaged(): Effect.Effect<RunStarted | undefined, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const writers = yield* this.writersNow
+      if (writers.length === 0 || writers.some(({ isOver }) => !isOver)) return undefined
+      // Asked again: whoever was over by then has written all it ever will.
+      const late = yield* this.find(
+        { points: 64, bytes: 1 },
+        (event): event is RunStarted & RunEvent => event._tag === "RunStarted"
+      )
+      if (late !== undefined) return late
+      const any = yield* this.find({ points: 64, bytes: 1 }, (event): event is RunEvent => timeOf(event) > 0)
+      if (any === undefined) return undefined
+      return {
+        _tag: "RunStarted" as const,
+        time: timeOf(any),
+        run: { id: this.id, project: Run.defaultProject, name: Run.defaultName(this.id), tags: {} },
+        backends: [],
+        client: { language: "", version: "", tracelet: "" }
+      }
+    })
   }
 
   /** What observers have changed of the run (J5.9, J5.14). Reads their journals alone: they are short. */

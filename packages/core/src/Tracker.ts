@@ -21,7 +21,7 @@ import * as Name from "./Name.ts"
 import { isStep } from "./Point.ts"
 import type { Run as RunData } from "./Run.ts"
 import { isSeriesContext, type SeriesContext } from "./SeriesContext.ts"
-import { stepProblem } from "./internal/journalWriter.ts"
+import { contextProblem, stepProblem } from "./internal/journalWriter.ts"
 import * as Json from "./internal/json.ts"
 import { StorageError } from "./internal/storageError.ts"
 
@@ -137,7 +137,12 @@ const writeValues = (
   options: LogOptions | undefined
 ): void => {
   const time = clock.currentTimeMillisUnsafe() / 1000
-  for (const name in values) writer.point(name, values[name], options?.step, options?.context, time)
+  // What is handed over may be anything, and may raise when it is read: never in the caller's loop.
+  try {
+    for (const name in values) writer.point(name, values[name], options?.step, options?.context, time)
+  } catch (cause) {
+    writer.refuse("it raised when it was read", String(cause))
+  }
 }
 
 const whenFull = (
@@ -216,12 +221,15 @@ export const setTags = (tags: NonNullable<RunOptions["tags"]>): Effect.Effect<vo
 export const logText = (name: string, text: string, options: LogOptions = {}): Effect.Effect<void, never, CurrentRun> =>
   event(name, ({ writer }, time) => {
     const { step, context = {} } = options
-    const problem = Name.problem(name) ?? (text.isWellFormed() ? undefined : "a lone surrogate")
+    const problem = Name.problem(name) ?? textProblem(text)
     if (problem !== undefined) writer.refuse(`text: ${problem}`, name)
     else if (step !== undefined && !isStep(step)) writer.refuse(`text: ${stepProblem}`, name)
-    else if (!isSeriesContext(context)) writer.refuse("text: the context is not legal", name)
+    else if (!isSeriesContext(context)) writer.refuse(`text: ${contextProblem}`, name)
     else writer.event({ _tag: "Text", time, name, context, step: writer.textStep(name, context, step), text })
   })
+
+const textProblem = (text: unknown): string | undefined =>
+  typeof text !== "string" ? "a text must be text" : text.isWellFormed() ? undefined : "a lone surrogate"
 
 /** Returns when everything logged in this run so far survives a power cut. */
 export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) =>
@@ -236,7 +244,15 @@ const event = (
   Effect.withFiber<void, never, CurrentRun>((fiber) => {
     const current = currentRun(fiber)
     const now = () => current.clock.currentTimeMillisUnsafe() / 1000
-    if (!current.writer.isFull) return Effect.sync(() => write(current, now()))
+    if (!current.writer.isFull) {
+      return Effect.sync(() => {
+        try {
+          write(current, now())
+        } catch (cause) {
+          current.writer.refuse("it raised when it was read", `${what}: ${String(cause)}`)
+        }
+      })
+    }
     if (current.writer.isClosed) return Effect.orDie(whenEnded(current, what))
     if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
       return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`, what))

@@ -356,4 +356,28 @@ describe("a lane", () => {
       assert.strictEqual(recording.points.length, 3)
     })
   )
+
+  it.effect("J4.4: has what is left of a run whose start is lost, and counts each segment without a header once", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { layer, files, cursor } = memory()
+      yield* Effect.gen(function* () {
+        yield* record(Array.from({ length: 5_000 }, (_, i) => i))
+        const [path = "", bytes = new Uint8Array()] = [...files].find(([name]) => name.endsWith(".tlj")) ?? []
+        // The record of the start, which is the first behind the header.
+        const header = new DataView(bytes.buffer, bytes.byteOffset).getUint32(12, true)
+        files.set(path, bytes.slice().fill(0, header, header + 64))
+        const opened = yield* (yield* Journal.Journal).open(run)
+        assert.strictEqual((yield* opened.started)?.run.name, `run-${run.slice(0, 8)}`)
+        yield* deliverFor(target(recording.backend), 3)
+        assert.strictEqual(recording.points.length, 5_000)
+        // And all of it: the header too.
+        files.set(path, bytes.slice().fill(0, 0, 4_096))
+        assert.isUndefined(yield* opened.started)
+        files.delete(cursor)
+        yield* deliverFor(target(recording.backend), 3)
+        assert.strictEqual(JSON.parse(text(files.get(cursor))).losses.gapBytes, bytes.length)
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    })
+  )
 })

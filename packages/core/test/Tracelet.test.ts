@@ -238,4 +238,43 @@ describe("Tracelet.layer", () => {
       assert.deepStrictEqual(numbered, [0, 1, 9, 10, 0, 0])
     }).pipe(Effect.scoped, Effect.provide(tracking(Recording.make())))
   )
+
+  it.live("takes anything without raising: what is not legal is refused and counted", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      // As untyped data comes: JSON that nobody checked.
+      const anything = (json: string) => JSON.parse(json)
+      const raising = {
+        get loss(): number {
+          throw new Error("read me not")
+        }
+      }
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ ok: 1 }, { context: { subset: "val" } })
+        for (const context of ["null", "5", '"x"', "[1]", '{"a":null}']) {
+          yield* Tracker.log({ ok: 2 }, { context: anything(context) })
+        }
+        yield* Tracker.log(raising)
+        yield* Tracker.log(anything('{"ok":"3"}'))
+        yield* Tracker.log(anything("null"))
+        yield* Tracker.logText("t", anything("5"))
+        yield* Tracker.logParams(anything("null"))
+        yield* Tracker.setTags(anything("null"))
+        yield* Tracker.logParams({
+          bad: {
+            toJSON: () => {
+              throw new Error("toJSON")
+            }
+          },
+          good: 1
+        })
+        yield* Tracker.log({ ok: 4 })
+      }).pipe(Tracker.withRun(), Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(
+        recording.points.map(({ value }) => value),
+        [1, 4]
+      )
+      assert.strictEqual(recording.closed[0]?.status, "finished")
+    })
+  )
 })

@@ -9,6 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { isJsonObject } from "../JsonObject.ts"
 import * as Name from "../Name.ts"
 import { isStep } from "../Point.ts"
 import type { JournalStorage, StorageError } from "../JournalStorage.ts"
@@ -30,6 +31,9 @@ const retryAfter = Duration.seconds(1)
 
 /** How often a writer says that it lives where its lock does not (J5.7). */
 const heartbeatEvery = Duration.seconds(30)
+
+/** Why a context is refused. */
+export const contextProblem = "the context is not an object of at most 16 texts, booleans or finite numbers"
 
 /** Why a step is refused. */
 export const stepProblem = "the step is not a whole number within ±(2^53 − 1)"
@@ -128,6 +132,7 @@ export class JournalWriter {
     time: number
   ): void {
     const { group } = this
+    if (context !== undefined && !isJsonObject(context)) return this.refuse(contextProblem, name)
     const entry = group.series(name, context) ?? this.defined(name, context)
     if (entry === undefined) return
     if (typeof value !== "number") return this.refuse("the value is not a number", name)
@@ -213,7 +218,7 @@ export class JournalWriter {
       return undefined
     }
     if (context !== undefined && !isSeriesContext(context)) {
-      this.refuse("the context is not an object of at most 16 texts, booleans or finite numbers", name)
+      this.refuse(contextProblem, name)
       return undefined
     }
     return this.group.define(name, context ?? {})

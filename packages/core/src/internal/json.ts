@@ -59,8 +59,12 @@ const object = (value: object, depth: number): string | undefined => {
   return `{${parts.join(",")}}`
 }
 
-/** The value as `JSON.parse` would give it back, or `undefined` when it has no JSON text. */
+/** The value as `JSON.parse` would give it back, or `undefined` when it has no JSON text, or raises when it is read. */
 export const normalise = (value: unknown): Json | undefined => {
-  const text = stringify(value)
-  return text === undefined ? undefined : JSON.parse(text)
+  try {
+    const text = stringify(value)
+    return text === undefined ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

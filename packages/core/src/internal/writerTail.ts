@@ -42,6 +42,8 @@ interface OpenSegment {
   readonly file: ReadFile
   readonly scope: Scope.Closeable
   readonly decoder: SegmentDecoder | undefined
+  /** A segment without a good header is a gap once, however often it is looked at. */
+  isCounted: boolean
 }
 
 export class WriterTail {
@@ -97,7 +99,8 @@ export class WriterTail {
     return Effect.gen({ self: this }, function* () {
       const { decoder, file } = segment
       if (decoder === undefined) {
-        if (final) into.gapBytes += yield* file.size
+        if (final && !segment.isCounted) into.gapBytes += yield* file.size
+        segment.isCounted ||= final
         return "end" as const
       }
       for (;;) {
@@ -152,7 +155,8 @@ export class WriterTail {
       const path = this.storage.join(this.folder, fileName(writer, number))
       const file = yield* Effect.provideService(this.storage.openRead(path), Scope.Scope, scope)
       const header = yield* this.header(file, writer, chunk)
-      return { number, file, scope, decoder: header === undefined ? undefined : new SegmentDecoder(header) }
+      const decoder = header === undefined ? undefined : new SegmentDecoder(header)
+      return { number, file, scope, decoder, isCounted: false }
     })
   }
 
