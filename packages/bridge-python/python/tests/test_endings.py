@@ -98,7 +98,8 @@ def handler(*_):
 """
 
 HOOK = "def hook(*args): sys.stderr.write('mine')\nsys.excepthook = hook\n"
-HANDLER = "def handler(*_):\n    main.log(3)\n    sys.exit(0)\nsignal.signal(signal.SIGTERM, handler)\n"
+# A lane of its own: it may come between a point of the other and the count of it.
+HANDLER = "def handler(*_):\n    Lane(1).log(3)\n    sys.exit(0)\nsignal.signal(signal.SIGTERM, handler)\n"
 POOL = """
 import multiprocessing
 def work(number):
