@@ -107,7 +107,10 @@ const backendsOf = (
 ) =>
   Effect.gen(function* () {
     const entries: Array<[string, Output.Backend]> = []
-    for (const { name, plugin } of started.backends) {
+    // A run whose record of the start is lost names no backend; what else was lost of it is said with the store that commands read.
+    const isSalvaged = started.backends.length === 0 && Losses.ofCursor(yield* run.cursor("local")).losses !== undefined
+    const named = isSalvaged ? [{ name: "local", plugin: CatchUp.storeId }] : started.backends
+    for (const { name, plugin } of named) {
       const lane = seen?.[name]
       const standing =
         plugin === CatchUp.storeId
