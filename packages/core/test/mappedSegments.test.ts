@@ -1,6 +1,7 @@
 /**
- * Segments as the Python writer maps them: any of their pages may be lost with the power, and any of the three stores of a record (payload,
- * checksum, length) may be the last that a process has done. Read from the golden journals, which Python wrote.
+ * Segments as the Python writer maps them: any of their pages may be lost with the power, and any byte of a record, in whichever order its
+ * payload and checksum are stored before its length, may be the last that a process has stored. Read from the golden journals, which Python
+ * wrote.
  */
 import { assert, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
@@ -64,6 +65,9 @@ const read = (bytes: Uint8Array, final: boolean): readonly [ReadonlyArray<number
 
 const carriesEvent = ({ kind }: Record): boolean => kind === 1 || kind >= 16
 
+/** Bytes of a record that are stored one after the other. */
+type Part = readonly [what: string, from: number, end: number]
+
 describe("a mapped segment", () => {
   const page = 4_096
 
@@ -116,7 +120,6 @@ describe("a mapped segment", () => {
           .filter(carriesEvent)
           .map(({ from }) => from)
         const bytes = whole.slice()
-        bytes.fill(0, record.from)
         const expectWaiting = (state: string) => {
           for (const final of [false, true]) {
             const [found, stop] = read(bytes, final)
@@ -124,15 +127,20 @@ describe("a mapped segment", () => {
             assert.strictEqual(stop, final ? "end" : "wait", state)
           }
         }
-        expectWaiting("nothing stored")
-        // The payload, byte by byte; then the checksum; then the length, which publishes the record.
-        for (let at = record.from + 8; at < record.end; at++) {
-          bytes[at] = whole[at] ?? 0
-          if (at % 7 === 0 || at === record.end - 1) expectWaiting(`payload up to ${at - record.from}`)
-        }
-        for (let at = record.from + 4; at < record.from + 8; at++) {
-          bytes[at] = whole[at] ?? 0
-          expectWaiting(`checksum up to ${at - record.from}`)
+        const payload: Part = ["payload", record.from + 8, record.end]
+        const checksum: Part = ["checksum", record.from + 4, record.from + 8]
+        for (const parts of [
+          [payload, checksum],
+          [checksum, payload]
+        ]) {
+          bytes.fill(0, record.from)
+          expectWaiting("nothing stored")
+          for (const [what, from, end] of parts) {
+            for (let at = from; at < end; at++) {
+              bytes[at] = whole[at] ?? 0
+              if (what === "checksum" || at % 7 === 0 || at === end - 1) expectWaiting(`${what} up to ${at - from}`)
+            }
+          }
         }
         bytes.set(whole.subarray(record.from, record.from + 4), record.from)
         const [found] = read(bytes, false)

