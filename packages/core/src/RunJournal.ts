@@ -18,6 +18,7 @@ import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
 import * as Json from "./internal/json.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
+import { makeReader, type Follower } from "./internal/reader.ts"
 import { payloadToEvent } from "./internal/records.ts"
 import { decodeHeader, fileName, headerLengthMax, parseFileName, type Identity, type Role } from "./internal/segment.ts"
 import { WriterTail, type Chunk, type Progress, type WriterView } from "./internal/writerTail.ts"
@@ -180,54 +181,31 @@ export class RunJournal {
 
   /** A reader that starts at `marks`. It holds files open until the scope closes. */
   reader(marks: Cursor.Marks, limits: Limits): Effect.Effect<Reader, never, Scope.Scope> {
-    return Effect.gen({ self: this }, function* () {
-      const tails = new Map<string, WriterTail>()
-      let losses = noLosses
-      let drained = false
-      let turn = 0
-      const tailOf = (id: string): WriterTail => {
-        const known = tails.get(id)
-        if (known !== undefined) return known
-        const from = marks.get(id) ?? Cursor.start
-        const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, from)
-        tails.set(id, tail)
-        return tail
-      }
-      const take = (writer: Writer): Effect.Effect<readonly [Batch | undefined, Progress], StorageError> =>
-        Effect.gen({ self: this }, function* () {
-          const tail = tailOf(writer.id)
-          const from = tail.mark
-          const into = new Collected(limits)
-          const progress = yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
-          into.flush()
-          const [events, missing] = yield* this.fetchSpilled(into.events)
-          losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
-          const to = tail.mark
-          if (!Cursor.isBefore(from, to)) return [undefined, progress] as const
-          this.known.get(writer.id)?.liveness.touch(yield* Clock.currentTimeMillis)
-          return [{ writer: writer.id, from, to, events, filtered: 0, rejected: 0 }, progress] as const
-        })
-      yield* Effect.addFinalizer(() => Effect.forEach(tails.values(), (tail) => tail.close, { discard: true }))
-      const next = Effect.gen({ self: this }, function* () {
-        const writers = yield* this.writers
-        let over = 0
-        for (let i = 0; i < writers.length; i++) {
-          const writer = writers[(turn + i) % writers.length]
-          if (writer === undefined) continue
-          const [batch, progress] = yield* take(writer)
-          if (batch !== undefined) {
-            drained = false
-            // A writer with more to give lets the next one go first.
-            turn = (turn + i + 1) % writers.length
-            return batch
-          }
-          if (progress === "drained") over++
-        }
-        drained = writers.length > 0 && over === writers.length
-        return undefined
+    return makeReader(this, marks, limits)
+  }
+
+  /** Reads one writer from `from` on, in batches within `limits`. */
+  follow(id: string, from: Cursor.Mark, limits: Limits): Effect.Effect<Follower, never, Scope.Scope> {
+    const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, from)
+    let losses = noLosses
+    const take: Follower["take"] = (writer) =>
+      Effect.gen({ self: this }, function* () {
+        const before = tail.mark
+        const into = new Collected(limits)
+        const progress = yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
+        into.flush()
+        const [events, missing] = yield* this.fetchSpilled(into.events)
+        losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
+        const to = tail.mark
+        if (!Cursor.isBefore(before, to)) return [undefined, progress] as const
+        this.known.get(id)?.liveness.touch(yield* Clock.currentTimeMillis)
+        return [{ writer: id, from: before, to, events, filtered: 0, rejected: 0 }, progress] as const
       })
-      return { next, isDrained: () => drained, losses: () => losses }
-    })
+    const follower: Follower = { mark: () => tail.mark, take, losses: () => losses }
+    return Effect.as(
+      Effect.addFinalizer(() => tail.close),
+      follower
+    )
   }
 
   /** Puts events in the place of payloads that lie in blobs; a blob that is missing or wrong makes its record damaged (J6.2). */
