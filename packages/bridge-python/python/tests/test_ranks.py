@@ -91,6 +91,102 @@ def test_another_launch_is_another_run(folder: Path, job: str) -> None:
     assert launch(*JOBS[job])[0] != launch(*JOBS[job])[0]
 
 
+# Records, starts three ranks in the middle of it, and once more when its run is over.
+RANK_0 = """
+import os, subprocess, sys, tracelet
+def launch():
+    ranks = []
+    for number in range(1, 4):
+        given = {**os.environ, "WORLD_SIZE": "4", "LOCAL_RANK": str(number)}
+        source = (
+            "import tracelet; run = tracelet.start_logging('again'); run.log_metric('loss', 0.5, 1); print(run.id);"
+            "tracelet.stop_logging(); print(tracelet.start_logging('next').id); tracelet.stop_logging()"
+        )
+        command = [*sys.argv[1:], sys.executable, "-c", source]
+        ranks.append(subprocess.Popen(command, env=given, stdout=subprocess.PIPE))
+    for each in ranks:
+        print(each.communicate(timeout=60)[0].decode().replace("\\n", " "))
+run = tracelet.start_logging("launcher")
+run.log_metric("loss", 0.5, 0)
+print(run.id)
+launch()
+tracelet.stop_logging()
+launch()
+"""
+
+
+def test_ranks_join_the_run_of_the_process_that_starts_them(folder: Path, script: Any) -> None:
+    """As Lightning's `ddp` does it: rank 0 records before anybody knows that there are ranks."""
+    done = script.run(RANK_0, TRACELET_STOP_WAIT="never")
+    assert done.returncode == 0, done.stderr
+    first, *ranks = (line.split() for line in done.stdout.splitlines())
+    while_it_ran, after = ranks[:3], ranks[3:]
+    assert [ids[0] for ids in while_it_ran] == first * 3
+    assert len({ids[0] for ids in after}) == 1
+    assert after[0][0] != first[0]
+    for three in (while_it_ran, after):  # what they record next is theirs, and one run as well
+        assert len({ids[1] for ids in three}) == 1
+        assert three[0][1] != first[0]
+    views = read_run(folder / "runs" / first[0])
+    starts = [view.payloads("runStarted")[0] for view in views.values()]
+    assert sorted(start.get("rank", 0) for start in starts) == [0, 1, 2, 3]
+    assert all(len(view.points("loss")) == 1 for view in views.values())
+
+
+def test_a_process_between_does_not_let_ranks_join(folder: Path, script: Any) -> None:
+    """A job that a recorded program starts by a launcher of its own is another one."""
+    # `sh` waits for what it starts where something follows it.
+    done = script.run(
+        RANK_0.replace("[*sys.argv[1:], ", "['sh', '-c', '\"$@\"; exit', 'sh', "), TRACELET_STOP_WAIT="never"
+    )
+    assert done.returncode == 0, done.stderr
+    first, *ranks = (line.split() for line in done.stdout.splitlines())
+    assert first[0] not in {run for ids in ranks for run in ids}
+
+
+DDP = """
+import tracelet, torch, warnings, lightning.pytorch as L
+warnings.simplefilter("ignore")
+class Model(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+    def training_step(self, batch, index):
+        loss = self.layer(batch[0]).square().mean()
+        self.log("loss", loss)
+        tracelet.get_active_experiment().log_metric("seen", float(self.global_rank), index)
+        return loss
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+run = tracelet.start_logging("ddp")
+data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(32, 4)), batch_size=4)
+L.Trainer(
+    max_epochs=1, log_every_n_steps=1, enable_progress_bar=False, enable_model_summary=False, logger=False,
+    enable_checkpointing=False, accelerator="cpu", devices=2, strategy="ddp",
+).fit(Model(), data)
+tracelet.stop_logging()
+"""
+
+
+@pytest.mark.torch
+def test_lightning_ddp_is_one_run(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lightning.pytorch", reason="lightning is not installed")
+    path = tmp_path / "train.py"  # a file, since rank 0 starts the other ranks by its own command line
+    path.write_text(DDP)
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    (run,) = (folder / "runs").iterdir()
+    views = list(read_run(run).values())
+    assert len(views) == 2
+    by_rank = {view.payloads("runStarted")[0].get("rank", 0): view for view in views}
+    for number, view in by_rank.items():
+        assert view.points("seen") == [(step, float(number)) for step in range(4)]
+        assert view.payloads("runFinished")[0]["status"] == "finished"
+    # Lightning reduces it, and logs it on rank 0.
+    assert len(by_rank[0].points("loss")) == 4
+    assert by_rank[1].points("loss") == []
+
+
 def test_several_hosts_without_a_name_are_warned(script: Any) -> None:
     source = "import tracelet\nfor n in range(2): tracelet.start_logging('x')"
     hosts = {"WORLD_SIZE": "8", "RANK": "3", "LOCAL_WORLD_SIZE": "4", "TORCHELASTIC_RUN_ID": "none"}

@@ -15,7 +15,7 @@ from ._ids import Identity
 from ._losses import RETRY_SECONDS
 from ._opening import backend_names, run_started, split_secrets
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
-from ._ranks import next_run_id, rank
+from ._ranks import announce, next_run_id, rank, withdraw
 from ._refusals import Refusals, describe, warn
 from ._series import InContext
 from ._status import ExitWatch, Outcome
@@ -294,6 +294,7 @@ class Experiment:
             self._watch = ExitWatch(self)
             self._watch.begin()
             self._try_to_open()
+            announce(self.id)
         return self
 
     def flush(self) -> bool:
@@ -362,6 +363,7 @@ class Experiment:
                 is_told = writer.has_stream or not is_child
                 writer.close((RUN_FINISHED, encode(_finished(outcome))) if is_told else None)
             if not is_child:
+                withdraw(self.id)
                 self._deliver(watch, wait, timeout)
             summary = self._refusals.summary()
             if summary:

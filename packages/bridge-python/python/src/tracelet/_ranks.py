@@ -2,6 +2,9 @@
 
 A job is known by what its launcher gives to all of its ranks and to nobody else: `TRACELET_RUN_ID`, a SLURM step, an
 elastic id, or being started by one process of this host. Each rank is a primary writer of the run.
+
+A process may find out in the middle of its run that it is rank 0, and start the others itself: so does Lightning's
+`ddp`. It leaves its run in the environment, where the ranks it starts find it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from collections.abc import Mapping
 
 from ._ids import boot_id, host_name, is_id, new_run_id
 from ._refusals import warn
+
+# The run that is under way in a process that may start ranks: its number, when it began, the run.
+_LAUNCHER = "TRACELET_LAUNCHER"
 
 _LOCAL_ADDRESSES = ("", "localhost", "127.0.0.1", "::1")
 
@@ -50,11 +56,33 @@ def next_run_id() -> str:
             f"TRACELET_RUN_ID={given[:80]!r} was passed over: 1 to 64 letters, digits, - and _ are wanted, "
             "beginning with a letter or a digit"
         )
-    if rank() is None:
+    number = rank()
+    if number is None:
         return new_run_id()
+    launched = _run_of_launcher(os.environ) if number > 0 and ordinal == 0 else None
+    if launched is not None:
+        return launched
     import hashlib
 
     return hashlib.sha256("\0".join((*_job(os.environ), str(ordinal))).encode("utf-8")).hexdigest()[:32]
+
+
+def announce(run: str) -> None:
+    """Lets ranks that this process starts from now on join its run."""
+    os.environ[_LAUNCHER] = " ".join((str(os.getpid()), _start_time(os.getpid()), run))
+
+
+def withdraw(run: str) -> None:
+    """The run has ended: ranks that are started from now on record one of their own."""
+    if os.environ.get(_LAUNCHER, "").endswith(f" {run}"):
+        os.environ.pop(_LAUNCHER, None)
+
+
+def _run_of_launcher(environment: Mapping[str, str]) -> str | None:
+    """The run that was under way in the process that started this one, when it started it."""
+    parent = os.getppid()
+    begun, _, run = environment.get(_LAUNCHER, "").rpartition(" ")
+    return run if begun == f"{parent} {_start_time(parent)}" and is_id(run) else None
 
 
 def _job(environment: Mapping[str, str]) -> tuple[str, ...]:
