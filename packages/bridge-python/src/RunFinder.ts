@@ -152,11 +152,6 @@ export class RunFinder {
     return turn
   }
 
-  private path(run: RunId, folder: string): string {
-    const { folder: root, storage } = this.journal
-    return storage.join(root, "runs", run, folder)
-  }
-
   /** Ids of those that have a segment, sorted. */
   private writers(run: RunId): Effect.Effect<ReadonlyArray<string>, StorageError> {
     return Effect.map(this.journal.writerIds(run), (ids) => [...ids].toSorted())
@@ -166,15 +161,12 @@ export class RunFinder {
   private isComplete(run: RunId, writers: ReadonlyArray<string>): Effect.Effect<boolean, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
-        const names = yield* this.journal.storage.list(this.path(run, "cursors"))
-        const backends = names.flatMap((name) => (name.endsWith(".json") ? [name.slice(0, -".json".length)] : []))
-        const journal = yield* this.journal.open(run)
-        for (const backend of backends) {
-          const cursor = yield* journal.cursor(backend)
-          if (cursor === undefined || cursor === "damaged" || !cursor.closed) return false
+        const cursors = yield* (yield* this.journal.open(run)).cursors
+        for (const cursor of cursors.values()) {
+          if (cursor === "damaged" || !cursor.closed) return false
           if (writers.some((writer) => cursor.writers[writer] === undefined)) return false
         }
-        return backends.length > 0
+        return cursors.size > 0
       })
     )
   }

@@ -75,8 +75,14 @@ const total = <A>(items: Iterable<A>, count: (item: A) => number): number =>
 describe("a golden journal", () => {
   for (const name of readdirSync(golden)) {
     // Small batches too, so that what is expected does not depend on where they are cut.
-    for (const points of [65_536, 3]) {
-      it.effect(`${name} reads as expected.json says, in batches of at most ${points}`, () =>
+    for (const [points, isArchived] of [
+      [65_536, false],
+      [3, false],
+      [65_536, true],
+      [3, true]
+    ] as const) {
+      const how = isArchived ? "J11.3: from an archive, compressed, " : ""
+      it.effect(`${how}${name} reads as expected.json says, in batches of at most ${points}`, () =>
         Effect.gen(function* () {
           const expected = Schema.decodeUnknownSync(Expected)(readFileSync(join(golden, name, "expected.json"), "utf8"))
           const dir = yield* temporaryFolder
@@ -84,6 +90,7 @@ describe("a golden journal", () => {
           cpSync(join(golden, name), join(dir, "runs", expected.run), { recursive: true })
           const read = Effect.gen(function* () {
             const run = yield* (yield* Journal.Journal).open(expected.run)
+            if (isArchived) assert.isAbove((yield* run.archive).segments, 0)
             const writers = yield* run.writersNow
             const reader = yield* run.reader(new Map(), { points, bytes: 1_048_576 })
             const events = new Map<string, Array<unknown>>()

@@ -13,7 +13,8 @@ import { RunId, WriterId } from "./Run.ts"
 import { RunJournal } from "./RunJournal.ts"
 import { encodeText } from "./internal/bytes.ts"
 import { JournalWriter } from "./internal/journalWriter.ts"
-import { parseFileName, type Role } from "./internal/segment.ts"
+import type { Role } from "./internal/segment.ts"
+import { WriterIds } from "./internal/writerIds.ts"
 import { Chunk } from "./internal/writerTail.ts"
 
 export type { JournalWriter, OnFull } from "./internal/journalWriter.ts"
@@ -40,7 +41,7 @@ export class Journal extends Context.Service<
     readonly storage: JournalStorage["Service"]
     /** Ids of the runs in the folder, in no order. */
     readonly runs: Effect.Effect<ReadonlyArray<RunId>, StorageError>
-    /** Ids of the writers that have a segment in the run: one listing, no file is opened. */
+    /** Ids of the writers that have a segment in the run: one listing; of an archive its index is read, once. */
     readonly writerIds: (run: RunId) => Effect.Effect<ReadonlySet<string>, StorageError>
     /** 32 hexadecimal digits that no run has. */
     readonly newRunId: Effect.Effect<RunId>
@@ -54,6 +55,7 @@ export class Journal extends Context.Service<
 const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
   const storage = yield* JournalStorage
   const shared = { storage, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
+  const writerIds = new WriterIds(storage)
   const runFolder = (run: string) => storage.join(folder, "runs", run)
   const keepOutOfGit = Effect.gen(function* () {
     const path = storage.join(folder, ".gitignore")
@@ -89,11 +91,7 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
     runs: Effect.map(storage.list(storage.join(folder, "runs")), (names) =>
       names.filter((name) => idPattern.test(name)).map((name) => RunId.make(name))
     ),
-    writerIds: (run) =>
-      Effect.map(storage.list(storage.join(runFolder(run), "journal")), (names) => {
-        const ids = names.map((name) => parseFileName(name)?.writer)
-        return new Set(ids.filter((id) => id !== undefined))
-      }),
+    writerIds: (run) => writerIds.of(run, storage.join(runFolder(run), "journal")),
     newRunId: Effect.map(storage.randomHex(16), (id) => RunId.make(id)),
     open: (run) => Effect.map(Effect.scope, (scope) => new RunJournal(shared, runFolder(run), run, scope)),
     write

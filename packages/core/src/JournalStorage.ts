@@ -59,6 +59,8 @@ export class JournalStorage extends Context.Service<
      * included; a call that fails, or that the power cuts off, may have written a part.
      */
     readonly append: (path: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
+    /** What had the name `to` is gone, and whoever has it open reads on. It survives a power cut when its folder was synced behind it. */
+    readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
     /** A file that is not there is removed already. Whoever has it open reads on. */
     readonly remove: (path: string) => Effect.Effect<void, StorageError>
     readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
@@ -72,6 +74,10 @@ export class JournalStorage extends Context.Service<
     readonly probe: (path: string) => Effect.Effect<LockState, StorageError>
     /** Lower-case hexadecimal SHA-256. */
     readonly sha256: (bytes: Uint8Array) => Effect.Effect<string>
+    /** One Zstandard frame. A storage whose files nobody else ever reads may leave bytes as they are. */
+    readonly compress: (bytes: Uint8Array) => Effect.Effect<Uint8Array>
+    /** What `compress` was given, or `undefined` when that is not `length` bytes: what comes from a disk may be anything. */
+    readonly decompress: (bytes: Uint8Array, length: number) => Effect.Effect<Uint8Array | undefined>
     /** As many bytes from a cryptographic source, in lower-case hexadecimal. */
     readonly randomHex: (bytes: number) => Effect.Effect<string>
     /** Who and where this process is (J2.2). `isLocal` answers whether locks on this folder's file system decide (J8.4). */

@@ -14,13 +14,15 @@ import type { JournalStorage, StorageError } from "./JournalStorage.ts"
 import type { JsonObject } from "./JsonObject.ts"
 import * as Run from "./Run.ts"
 import { countOf, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
+import { archiveFolder, type Archived } from "./internal/archiver.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
 import * as Json from "./internal/json.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
 import { makeReader, type Follower } from "./internal/reader.ts"
 import { payloadToEvent } from "./internal/records.ts"
-import { decodeHeader, fileName, headerLengthMax, parseFileName, type Identity, type Role } from "./internal/segment.ts"
+import { decodeHeader, headerLengthMax, type Identity, type Role } from "./internal/segment.ts"
+import { SegmentFolder } from "./internal/segmentFolder.ts"
 import { WriterTail, type Chunk, type Progress, type WriterView } from "./internal/writerTail.ts"
 
 /** One writer of the run, as its first readable header names it. */
@@ -59,6 +61,7 @@ const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, in
 export interface LetterId extends Schema.Schema.Type<typeof LetterId> {}
 
 const lineEnd = 0x0a
+const cursorFile = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.json$/
 const decodeLetterId = Schema.decodeUnknownResult(Schema.fromJsonString(LetterId))
 const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
 const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
@@ -83,6 +86,7 @@ export class RunJournal {
     { readonly role: Role; readonly liveness: Liveness; readonly identity: Identity }
   >()
   private isLocal: boolean | undefined
+  private readonly segments: SegmentFolder
 
   /** The scope is that of who opened it: probes under way end with it. */
   constructor(shared: Shared, folder: string, id: Run.RunId, scope: Scope.Scope) {
@@ -90,6 +94,7 @@ export class RunJournal {
     this.folder = folder
     this.id = id
     this.scope = scope
+    this.segments = new SegmentFolder(shared.storage, this.path("journal"), id)
   }
 
   private path(...parts: ReadonlyArray<string>): string {
@@ -117,11 +122,7 @@ export class RunJournal {
         ([id, { liveness }]) => Effect.map(life(liveness), (answer) => void lives.set(id, answer)),
         { concurrency: "unbounded", discard: true }
       )
-      const segments = new Map<string, Array<number>>()
-      for (const name of yield* this.shared.storage.list(this.path("journal"))) {
-        const file = parseFileName(name)
-        if (file !== undefined) segments.set(file.writer, [...(segments.get(file.writer) ?? []), file.number])
-      }
+      const segments = yield* this.segments.list
       let hasNew = false
       for (const [id, numbers] of segments) {
         if (!this.known.has(id) && (yield* this.meet(id, numbers))) hasNew = true
@@ -129,11 +130,11 @@ export class RunJournal {
       // Whoever was just met has to be asked too, and again before its segments are listed.
       if (hasNew) return yield* this.list(life)
       const writers: Array<Writer> = []
-      for (const [id, unordered] of segments) {
-        const numbers = unordered.toSorted((a, b) => a - b)
+      for (const [id, numbers] of segments) {
         const known = this.known.get(id)
         if (known === undefined) continue
-        const answer = lives.get(id) ?? "alive"
+        // Only who is over is archived (J11.2), whatever can be told of its lock.
+        const answer = this.segments.isArchived(id) ? "over" : (lives.get(id) ?? "alive")
         writers.push({
           id,
           segments: numbers,
@@ -156,7 +157,7 @@ export class RunJournal {
         const header = yield* this.shared.reading.withPermit(
           Effect.scoped(
             Effect.gen({ self: this }, function* () {
-              const file = yield* storage.openRead(this.path("journal", fileName(id, number)))
+              const file = yield* this.segments.open(id, number)
               const length = yield* file.readInto(0, this.shared.chunk.u8.subarray(0, headerLengthMax))
               return decodeHeader(this.shared.chunk.u8.subarray(0, length))
             })
@@ -186,7 +187,7 @@ export class RunJournal {
 
   /** Reads one writer from `from` on, in batches within `limits`. */
   follow(id: string, from: Cursor.Mark, limits: Limits): Effect.Effect<Follower, never, Scope.Scope> {
-    const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, from)
+    const tail = new WriterTail(this.segments, from)
     let losses = noLosses
     const take: Follower["take"] = (writer) =>
       Effect.gen({ self: this }, function* () {
@@ -270,7 +271,7 @@ export class RunJournal {
         let lastTime = -Infinity
         for (const writer of yield* this.writers) {
           if (writer.role !== "observer") continue
-          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          const tail = new WriterTail(this.segments, Cursor.start)
           yield* Effect.addFinalizer(() => tail.close)
           let own: Renamed | undefined
           for (let progress: Progress = "full"; progress === "full";) {
@@ -301,7 +302,7 @@ export class RunJournal {
       Effect.gen({ self: this }, function* () {
         const writers = (yield* this.writers).filter(({ role }) => role === "primary")
         for (const writer of writers) {
-          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          const tail = new WriterTail(this.segments, Cursor.start)
           yield* Effect.addFinalizer(() => tail.close)
           const into = new Collected(limits)
           yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
@@ -348,7 +349,7 @@ export class RunJournal {
         let last = 0
         // A next segment is made before it is needed, so the last one may be empty.
         for (const segments of writer.segments.toReversed().map((number) => [number])) {
-          const tail = new WriterTail(this.shared.storage, this.path("journal"), this.id, Cursor.start)
+          const tail = new WriterTail(this.segments, Cursor.start)
           yield* Effect.addFinalizer(() => tail.close)
           for (let progress: Progress = "full"; progress === "full";) {
             const into = new Collected(everything)
@@ -395,6 +396,24 @@ export class RunJournal {
   /** Takes the run's delivery until the scope closes; `false` when another process has it (J8.5). */
   get lock(): Effect.Effect<boolean, StorageError, Scope.Scope> {
     return this.shared.storage.lock(this.path("delivery.lock"))
+  }
+
+  /** Rewrites the segments as one archive. Whether it may be done is `Archive`'s to know. */
+  get archive(): Effect.Effect<Archived, StorageError> {
+    return Effect.suspend(() => archiveFolder(this.shared.storage, this.segments))
+  }
+
+  /** Those that there are, by backend. */
+  get cursors(): Effect.Effect<ReadonlyMap<string, Cursor.Cursor | "damaged">, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const cursors = new Map<string, Cursor.Cursor | "damaged">()
+      for (const name of yield* this.shared.storage.list(this.path("cursors"))) {
+        const backend = cursorFile.exec(name)?.[1]
+        const cursor = backend === undefined ? undefined : yield* this.cursor(backend)
+        if (backend !== undefined && cursor !== undefined) cursors.set(backend, cursor)
+      }
+      return cursors
+    })
   }
 
   /** The backend's cursor: `undefined` when there is none, `"damaged"` when it cannot be read (J7.6). */

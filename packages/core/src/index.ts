@@ -1,3 +1,4 @@
+export * as Archive from "./Archive.ts"
 export * as Backend from "./Backend.ts"
 export * as BackendError from "./BackendError.ts"
 export * as Capabilities from "./Capabilities.ts"

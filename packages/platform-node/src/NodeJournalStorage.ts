@@ -14,6 +14,7 @@ import { makeFolders } from "./internal/folders.ts"
 import { attempt, codeOf } from "./internal/failure.ts"
 import * as files from "./internal/files.ts"
 import { lock, probe } from "./internal/locks.ts"
+import * as zstd from "./internal/zstd.ts"
 
 /** Builds at once and holds nothing: locks and open files belong to the scopes they are opened in. */
 export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () => ({
@@ -31,6 +32,7 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   read: (path) => Effect.andThen(refuseLock("read", path), files.read(path)),
   replace: (path, bytes, { sync }) => Effect.andThen(refuseLock("replace", path), files.replace(path, bytes, sync)),
   append: (path, bytes) => Effect.andThen(refuseLock("append to", path), files.append(path, bytes)),
+  rename: (from, to) => Effect.andThen(refuseLock("rename", from), files.renameElsewhere("rename", from, to)),
   remove: files.remove,
   openRead: (path) => Effect.andThen(refuseLock("open", path), files.openRead(path)),
   openAppend: (path) => Effect.andThen(refuseLock("create", path), files.openAppend(path)),
@@ -38,6 +40,8 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   lock,
   probe,
   sha256,
+  compress: zstd.compress,
+  decompress: zstd.decompress,
   randomHex: (bytes) => Effect.sync(() => randomBytes(bytes).toString("hex")),
   host: { name: hostname(), boot: bootId(), pid: process.pid },
   isLocal: (folder) => Effect.map(FileSystems.lookup(folder), FileSystems.isLocal)

@@ -141,6 +141,20 @@ export const suite = (
           assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2, 3))
         }))
 
+      test("renames a file over another, and no lock", () =>
+        Effect.gen(function* () {
+          const { storage, root, path } = yield* open
+          const to = storage.join(root, "to")
+          yield* storage.replace(path, bytes(1, 2), { sync: false })
+          yield* storage.replace(to, bytes(9), { sync: false })
+          yield* storage.rename(path, to)
+          assert.deepStrictEqual(yield* storage.list(root), ["to"])
+          assert.deepStrictEqual(yield* storage.read(to), bytes(1, 2))
+          assert.strictEqual((yield* Effect.flip(storage.rename(path, to))).code, "ENOENT")
+          const lock = storage.join(root, "w.lock")
+          assert.strictEqual((yield* Effect.flip(storage.rename(lock, to))).code, "EPERM")
+        }))
+
       test("removes a file, and again when it is gone", () =>
         Effect.gen(function* () {
           const { storage, root, path } = yield* open
@@ -273,6 +287,19 @@ export const suite = (
           assert.strictEqual(yield* storage.sha256(a), digest)
           const zeros = "2cb74edba754a81d121c9db6833704a8e7d417e5b13d1a19f4a52f007d644264"
           assert.strictEqual(yield* storage.sha256(new Uint8Array(1_048_577)), zeros)
+        }))
+
+      test("gives back what it compressed, and nothing of what is damaged or of another length", () =>
+        Effect.gen(function* () {
+          const { storage } = yield* open
+          const plain = Uint8Array.from({ length: 70_000 }, (_, i) => i >> 8)
+          for (const one of [plain, bytes(7), bytes()]) {
+            const stored = yield* storage.compress(one)
+            assert.deepStrictEqual(Uint8Array.from((yield* storage.decompress(stored, one.length)) ?? [0]), one)
+            assert.isUndefined(yield* storage.decompress(stored, one.length + 1))
+            if (stored.length > 0) assert.isUndefined(yield* storage.decompress(stored.subarray(0, -1), one.length))
+            if (one.length > 1) assert.isUndefined(yield* storage.decompress(stored, one.length - 1))
+          }
         }))
 
       test("makes names that differ, in lower-case hexadecimal", () =>

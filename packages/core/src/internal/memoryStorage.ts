@@ -84,6 +84,15 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         checkParent("append to", path)
         extend(path, [bytes])
       }),
+    rename: (from, to) =>
+      attempt(() => {
+        refuseLock("rename", from)
+        checkParent("rename", to)
+        const bytes = files.get(from)
+        if (bytes === undefined) throw failure("rename", from, "ENOENT", "no such file")
+        files.set(to, bytes)
+        files.delete(from)
+      }),
     remove: (path) => Effect.sync(() => void files.delete(path)),
     openRead: (path) =>
       attempt(() => {
@@ -134,6 +143,8 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
         (digest) => hex(new Uint8Array(digest))
       ),
+    compress: (bytes) => Effect.succeed(bytes),
+    decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
     randomHex: (bytes) => Effect.sync(() => hex(crypto.getRandomValues(new Uint8Array(bytes)))),
     host: options.host ?? { name: "memory", boot: "", pid: 0 },
     isLocal: () => Effect.succeed(options.isLocal ?? true)

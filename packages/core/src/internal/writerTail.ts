@@ -6,14 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Mark } from "../Cursor.ts"
-import type { JournalStorage, ReadFile, StorageError } from "../JournalStorage.ts"
+import type { ReadFile, StorageError } from "../JournalStorage.ts"
 import { Bytes, getInt64 } from "./bytes.ts"
 import { crc32, recordSeed } from "./crc32.ts"
 import { SegmentDecoder, type Collected } from "./decoder.ts"
 import { kind, prefixLength, recordLengthMax } from "./records.ts"
-import { decodeHeader, fileName, headerLengthMax, type Header } from "./segment.ts"
-
-type Storage = JournalStorage["Service"]
+import { decodeHeader, headerLengthMax, type Header } from "./segment.ts"
+import type { SegmentFolder } from "./segmentFolder.ts"
 
 /** Bytes read at a time: room for the longest record several times over. */
 const chunkLength = 4 * (recordLengthMax + prefixLength)
@@ -48,15 +47,11 @@ interface OpenSegment {
 
 export class WriterTail {
   private current: OpenSegment | undefined
-  private readonly storage: Storage
-  private readonly folder: string
-  private readonly run: string
+  private readonly folder: SegmentFolder
   private from: Mark
 
-  constructor(storage: Storage, folder: string, run: string, from: Mark) {
-    this.storage = storage
+  constructor(folder: SegmentFolder, from: Mark) {
     this.folder = folder
-    this.run = run
     this.from = from
   }
 
@@ -152,8 +147,7 @@ export class WriterTail {
   private open(writer: string, number: number, chunk: Chunk): Effect.Effect<OpenSegment, StorageError> {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
-      const path = this.storage.join(this.folder, fileName(writer, number))
-      const file = yield* Effect.provideService(this.storage.openRead(path), Scope.Scope, scope)
+      const file = yield* Effect.provideService(this.folder.open(writer, number), Scope.Scope, scope)
       const header = yield* this.header(file, writer, chunk)
       const decoder = header === undefined ? undefined : new SegmentDecoder(header)
       return { number, file, scope, decoder, isCounted: false }
@@ -163,7 +157,7 @@ export class WriterTail {
   private header(file: ReadFile, writer: string, chunk: Chunk): Effect.Effect<Header | undefined, StorageError> {
     return Effect.map(file.readInto(0, chunk.u8.subarray(0, headerLengthMax)), (length) => {
       const header = decodeHeader(chunk.u8.subarray(0, length))
-      return header?.identity.run === this.run && header.identity.writer === writer ? header : undefined
+      return header?.identity.run === this.folder.run && header.identity.writer === writer ? header : undefined
     })
   }
 
@@ -183,7 +177,7 @@ export class WriterTail {
   private hasRecord(writer: string, number: number, chunk: Chunk): Effect.Effect<boolean, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
-        const file = yield* this.storage.openRead(this.storage.join(this.folder, fileName(writer, number)))
+        const file = yield* this.folder.open(writer, number)
         const header = yield* this.header(file, writer, chunk)
         if (header === undefined) return false
         return firstRecordIsGood(chunk, yield* file.readInto(header.length, chunk.u8), header)

@@ -96,6 +96,13 @@ export class ModelDisk {
               this.durableNames.set(path, inode)
             })
         ),
+      rename: (from, to) =>
+        change(() => {
+          const inode = this.names.get(from)
+          if (inode === undefined) throw missing(from)
+          this.names.set(to, inode)
+          this.names.delete(from)
+        }),
       remove: (path) => change(() => void this.names.delete(path)),
       openRead: (path) =>
         look(() => {
@@ -136,6 +143,8 @@ export class ModelDisk {
         ),
       probe: (path) => Effect.sync(() => (locks.has(path) ? "held" : "free")),
       sha256: (bytes) => Effect.sync(() => hash(bytes)),
+      compress: (bytes) => Effect.succeed(bytes),
+      decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
       randomHex: (bytes) =>
         Effect.sync(() => Array.from({ length: bytes * 2 }, () => rng.below(16).toString(16)).join("")),
       host: { name: "model", boot: "boot", pid: 1 },

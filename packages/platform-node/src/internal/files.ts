@@ -99,7 +99,7 @@ export const replace = (path: string, bytes: Uint8Array, sync: boolean): Effect.
     )
   )
   return write.pipe(
-    Effect.andThen(renameElsewhere(temporary, path)),
+    Effect.andThen(renameElsewhere("replace", temporary, path)),
     Effect.onError(() => Effect.ignore(remove(temporary))),
     Effect.andThen(sync ? syncFolder(dirname(path)) : Effect.void)
   )
@@ -168,9 +168,9 @@ const writeAll = (descriptor: number, vectors: ReadonlyArray<Uint8Array>, offset
 }
 
 /** In the thread pool: ext4 flushes a file that takes another's name, which was seen to take a millisecond and more. */
-const renameElsewhere = (from: string, to: string): Effect.Effect<void, StorageError> =>
+export const renameElsewhere = (operation: string, from: string, to: string): Effect.Effect<void, StorageError> =>
   Effect.callback((resume) => {
-    rename(from, to, (error) => resume(error === null ? Effect.void : Effect.fail(failure("replace", to, error))))
+    rename(from, to, (error) => resume(error === null ? Effect.void : Effect.fail(failure(operation, to, error))))
   })
 
 const pieces = (bytes: Uint8Array): ReadonlyArray<readonly [number, Uint8Array]> =>
