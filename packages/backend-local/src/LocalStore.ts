@@ -12,7 +12,7 @@ import type { BackendError } from "@tracelet/core/BackendError"
 import { attempt } from "./internal/attempt.ts"
 import type { Connection } from "./internal/Connection.ts"
 import { forgetRun } from "./internal/forget.ts"
-import { openForWriting } from "./internal/openStore.ts"
+import { closeAfterWriting, openForWriting } from "./internal/openStore.ts"
 
 export class LocalStore extends Context.Service<
   LocalStore,
@@ -41,7 +41,7 @@ export const make = (options: { readonly file: string }): Effect.Effect<LocalSto
     let open: Connection | undefined
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        open?.[Symbol.dispose]()
+        if (open !== undefined) closeAfterWriting(open)
         open = undefined
       })
     )

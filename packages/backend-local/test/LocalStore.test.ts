@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -44,6 +45,25 @@ describe("LocalStore", () => {
       yield* Effect.flatMap(Backend, (backend) => backend.open(openRun())).pipe(Effect.provide(context))
       assert.strictEqual(statSync(file).mode & 0o777, 0o600)
       assert.strictEqual(statSync(`${file}-wal`).mode & 0o777, 0o600)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("leaves no log behind when it closes, though a reader has the file open", () =>
+    Effect.gen(function* () {
+      const file = join(yield* temporary, "store.db")
+      yield* filled(file)
+      const reader = Context.get(yield* Layer.build(Reader.layer({ file })), Reader.LocalReader)
+      yield* reader.runs()
+      yield* Effect.gen(function* () {
+        const run = yield* Effect.flatMap(Backend, (backend) => backend.open(openRun()))
+        yield* run.write(batch("v", [record(0)], 0, 1))
+        assert.isAbove(statSync(`${file}-wal`).size, 0)
+      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(LocalBackend.layer({ file }))))
+      assert.strictEqual(statSync(`${file}-wal`).size, 0)
+      assert.deepStrictEqual(
+        (yield* reader.runs()).map(({ points: count }) => count),
+        [42_000]
+      )
     }).pipe(Effect.scoped)
   )
 

@@ -1,6 +1,6 @@
 /**
  * Gives memory back when the work is done. V8 sees no reason to collect in a process that does nothing, so after a large run the agent
- * would keep its last batches and its closed database for as long as it is idle: measured 157 MB after a million points, 124 with this.
+ * would keep its last batches for as long as it is idle: 8 MB of them after a backlog of a million points.
  */
 import * as Effect from "effect/Effect"
 import { setFlagsFromString } from "node:v8"

@@ -189,12 +189,15 @@ export class RunJournal {
   follow(id: string, from: Cursor.Mark, limits: Limits): Effect.Effect<Follower, never, Scope.Scope> {
     const tail = new WriterTail(this.segments, from)
     let losses = noLosses
+    // Of a backlog each batch is as long as the one before. Columns that grow to that leave pieces behind which the allocator keeps.
+    let expected = 0
     const take: Follower["take"] = (writer) =>
       Effect.gen({ self: this }, function* () {
         const before = tail.mark
-        const into = new Collected(limits)
+        const into = new Collected(limits, expected)
         const progress = yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
         into.flush()
+        expected = progress === "full" ? into.size : 0
         const [events, missing] = yield* this.fetchSpilled(into.events)
         losses = addLosses(losses, { ...into.losses, damaged: into.damaged + missing })
         const to = tail.mark

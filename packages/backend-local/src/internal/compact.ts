@@ -7,13 +7,10 @@
  * four times as large as the one behind it.
  */
 import type { Columns } from "../LocalReader.ts"
-import { copyColumns, makeColumns, readChunk, readTail, writeChunk, type TailColumns } from "./bytes.ts"
+import { chunkPoints, copyColumns, makeColumns, readChunk, readTail, writeChunk, type TailColumns } from "./bytes.ts"
 import { asBlob, asNumber, type Connection } from "./Connection.ts"
 import { chunkKey, tailKey } from "./keys.ts"
 import * as Summary from "./Summary.ts"
-
-/** Points of a full chunk. */
-const chunkPoints = 512
 
 /** How much smaller an addition may be than the small chunk it is merged into. */
 const mergeRatio = 4

@@ -244,7 +244,7 @@ def test_starts_one_detached(folder: Path, bundle: Path, monkeypatch: pytest.Mon
         os.close(leaked)
         os.close(other)
     assert (bundle / "calls").read_text() == f"{bundle}/_agent/start.cjs --dir {folder}\n"
-    assert (bundle / "threshold").read_text() == "65536\n"
+    assert (bundle / "threshold").read_text() == "32768\n"
     links = [line.split(" -> ")[1] for line in (bundle / "fds").read_text().splitlines() if " -> " in line]
     assert links.count("/dev/null") >= 2
     assert not [link for link in links if link.startswith("pipe:")]

@@ -18,10 +18,10 @@ import {
   pointsLength,
   prefixLength,
   recordLengthMax,
-  seriesFromJson,
   spilledTo
 } from "./records.ts"
 import type { Header } from "./segment.ts"
+import { SeriesRecords } from "./seriesRecords.ts"
 
 /** A record whose payload lies in a blob: whoever drives the decoder fetches it and puts the event in its place. */
 export interface Spilled {
@@ -56,9 +56,12 @@ export class Collected {
   private columns: Columns | undefined
   private bytes = 0
   private readonly limits: Limits
+  private readonly expected: number
 
-  constructor(limits: Limits) {
+  /** @param expected - points that are likely to come: their columns are made at once, and not grown into */
+  constructor(limits: Limits, expected = 0) {
     this.limits = limits
+    this.expected = expected
   }
 
   /** Points that still fit. */
@@ -74,7 +77,7 @@ export class Collected {
   columnsFor(points: number, table: SeriesTable): Columns {
     if (this.columns === undefined || this.columns.table !== table) {
       this.flush()
-      this.columns = new Columns(table)
+      this.columns = new Columns(table, Math.min(this.expected, this.room))
     }
     this.columns.reserve(points)
     return this.columns
@@ -97,18 +100,25 @@ export class Collected {
 /** Growing columns of one batch. */
 class Columns {
   count = 0
-  // Small at first: most batches between two other events are short.
-  private capacity = 64
-  series = new Uint32Array(this.capacity)
-  steps = new Float64Array(this.capacity)
-  values = new Float64Array(this.capacity)
-  times = new Float64Array(this.capacity)
-  positions = new Float64Array(this.capacity)
-  indices = new Uint16Array(this.capacity)
+  private capacity: number
+  series: Uint32Array
+  steps: Float64Array
+  values: Float64Array
+  times: Float64Array
+  positions: Float64Array
+  indices: Uint16Array
   readonly table: SeriesTable
 
-  constructor(table: SeriesTable) {
+  constructor(table: SeriesTable, expected: number) {
     this.table = table
+    // Small where nothing is known: most batches between two other events are short.
+    this.capacity = Math.max(64, expected)
+    this.series = new Uint32Array(this.capacity)
+    this.steps = new Float64Array(this.capacity)
+    this.values = new Float64Array(this.capacity)
+    this.times = new Float64Array(this.capacity)
+    this.positions = new Float64Array(this.capacity)
+    this.indices = new Uint16Array(this.capacity)
   }
 
   reserve(points: number): void {
@@ -173,9 +183,12 @@ export class SegmentDecoder {
   /** Behind the last eight bytes since `goodUntil` that are not all zeros; 0 when there are none. */
   private dirtyUntil = 0
   private readonly table = new Map<number, Series>()
+  private readonly records: SeriesRecords
   readonly header: Header
 
-  constructor(header: Header) {
+  /** @param records - those of the writer, from its segments before this one */
+  constructor(header: Header, records: SeriesRecords = new SeriesRecords()) {
+    this.records = records
     this.header = header
     this.offset = header.length
     this.goodUntil = header.length
@@ -329,8 +342,8 @@ export class SegmentDecoder {
   }
 
   private series(payload: Uint8Array, counts: boolean, into: Collected): void {
-    const record = seriesFromJson(decodeJson(payload))
-    if (record !== undefined) this.table.set(record.series, { name: record.name, context: record.context })
+    const record = this.records.decode(payload)
+    if (record !== undefined) this.table.set(record.number, record.series)
     else if (counts) into.damaged++
   }
 

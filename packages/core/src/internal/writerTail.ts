@@ -13,6 +13,7 @@ import { SegmentDecoder, type Collected } from "./decoder.ts"
 import { kind, prefixLength, recordLengthMax } from "./records.ts"
 import { decodeHeader, headerLengthMax, type Header } from "./segment.ts"
 import type { SegmentFolder } from "./segmentFolder.ts"
+import { SeriesRecords } from "./seriesRecords.ts"
 
 /** Bytes read at a time: room for the longest record several times over. */
 const chunkLength = 4 * (recordLengthMax + prefixLength)
@@ -48,6 +49,7 @@ interface OpenSegment {
 export class WriterTail {
   private current: OpenSegment | undefined
   private readonly folder: SegmentFolder
+  private readonly series = new SeriesRecords()
   private from: Mark
 
   constructor(folder: SegmentFolder, from: Mark) {
@@ -149,7 +151,7 @@ export class WriterTail {
       const scope = yield* Scope.make()
       const file = yield* Effect.provideService(this.folder.open(writer, number), Scope.Scope, scope)
       const header = yield* this.header(file, writer, chunk)
-      const decoder = header === undefined ? undefined : new SegmentDecoder(header)
+      const decoder = header === undefined ? undefined : new SegmentDecoder(header, this.series)
       return { number, file, scope, decoder, isCounted: false }
     })
   }
