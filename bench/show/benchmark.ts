@@ -9,7 +9,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Journal from "@tracelet/core/Journal"
-import { RunId } from "@tracelet/core/Run"
+import { runStarted } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import { interleave, printHead, printRow } from "../harness.ts"
 
@@ -30,13 +30,8 @@ const write = (name: string, points: number) =>
       const journal = yield* Journal.Journal
       const id = yield* journal.newRunId
       const writer = yield* journal.write({ run: id, role: "primary" })
-      writer.event({
-        _tag: "RunStarted",
-        time: 1_790_000_000,
-        run: { id: RunId.make(id), project: "bench", name, tags: {} },
-        backends: [{ name: "local", plugin: "backend.local", version: "0.1.0", config: {} }],
-        client: { language: "typescript", version: process.versions.node, tracelet: "0.1.0" }
-      })
+      const local = { name: "local", plugin: "backend.local", version: "0.1.0", config: {} }
+      writer.event(runStarted(id, { time: 1_790_000_000, project: "bench", name, backends: [local] }))
       for (let i = 0; i < points; i++) {
         const step = Math.floor(i / seriesNames.length)
         const value = i === points / 2 ? spike : Math.sin(i / 50_000) + ((i * 7_919) % 1_000) / 1_000

@@ -4,7 +4,7 @@ import { Backend } from "@tracelet/core/Backend"
 import * as Journal from "@tracelet/core/Journal"
 import * as Plugin from "@tracelet/core/Plugin"
 import { RunId } from "@tracelet/core/Run"
-import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
+import { runStarted, type BackendReference, type RunStarted } from "@tracelet/core/RunEvent"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -12,13 +12,7 @@ import { describe } from "vitest"
 
 const id = RunId.make("r1")
 
-const startedWith = (...backends: ReadonlyArray<BackendReference>): RunStarted => ({
-  _tag: "RunStarted",
-  time: 1,
-  run: { id, project: "p", name: "n", tags: {} },
-  backends,
-  client: { language: "python", version: "3.11", tracelet: "0.1.0" }
-})
+const startedWith = (...backends: ReadonlyArray<BackendReference>): RunStarted => runStarted(id, { time: 1, backends })
 
 const reference = (name: string, plugin: string, config: BackendReference["config"] = {}): BackendReference => ({
   name,

@@ -4,6 +4,7 @@
  */
 import * as Journal from "@tracelet/core/Journal"
 import { RunId } from "@tracelet/core/Run"
+import { runStarted } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,13 +14,10 @@ const [dir = "", id = "", points = "0", backends = "local"] = process.argv.slice
 const program = Effect.gen(function* () {
   const run = RunId.make(id)
   const writer = yield* (yield* Journal.Journal).write({ run, role: "primary" })
-  writer.event({
-    _tag: "RunStarted",
-    time: Date.now() / 1000,
-    run: { id: run, project: "agent", name: "trainer", tags: {} },
-    backends: backends.split(",").map((name) => ({ name, plugin: `backend.${name}`, version: "0.1.0", config: {} })),
-    client: { language: "typescript", version: process.version, tracelet: "0.1.0" }
-  })
+  const references = backends
+    .split(",")
+    .map((name) => ({ name, plugin: `backend.${name}`, version: "0.1.0", config: {} }))
+  writer.event(runStarted(run, { time: Date.now() / 1000, project: "agent", name: "trainer", backends: references }))
   for (let step = 0; step < Number(points); step++) {
     writer.point("loss", step / 8, step, undefined, Date.now() / 1000)
     if (writer.isFull) yield* writer.commit

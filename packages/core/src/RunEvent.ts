@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 import { JsonObject, TagChanges } from "./JsonObject.ts"
 import { Id, Name } from "./Name.ts"
-import { EndStatus, Run, WriterId } from "./Run.ts"
+import { defaultName, defaultProject, EndStatus, Run, WriterId, type RunId } from "./Run.ts"
 import { SeriesContext } from "./SeriesContext.ts"
 import type { SeriesTable } from "./Series.ts"
 
@@ -34,6 +34,24 @@ export const RunStarted = Schema.TaggedStruct("RunStarted", {
   parent: Schema.optionalKey(Id)
 })
 export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
+
+/** What a run-started record says; what is left out is as in a run that was given none of it, and written by nobody known. */
+export interface Start extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client">> {
+  /** Seconds since the Unix epoch. */
+  readonly time: number
+}
+
+export const runStarted = (
+  id: RunId,
+  {
+    time,
+    project = defaultProject,
+    name = defaultName(id),
+    tags = {},
+    backends = [],
+    client = { language: "", version: "", tracelet: "" }
+  }: Start
+): RunStarted => ({ _tag: "RunStarted", time, run: { id, project, name, tags }, backends, client })
 
 export const RunFinished = Schema.TaggedStruct("RunFinished", {
   time: Time,

@@ -13,7 +13,7 @@ import * as Cursor from "./Cursor.ts"
 import type { JournalStorage, StorageError } from "./JournalStorage.ts"
 import type { JsonObject } from "./JsonObject.ts"
 import * as Run from "./Run.ts"
-import { countOf, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
+import { countOf, runStarted, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
 import { archiveFolder, type Archived } from "./internal/archiver.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
@@ -54,6 +54,14 @@ export interface Standing {
   readonly status: Run.Status
   /** Seconds since the Unix epoch: the last end record, or the last thing logged; `undefined` while it runs. */
   readonly endedAt: number | undefined
+}
+
+/** How one writer ended. */
+export interface Ending {
+  /** Its end record; `undefined` when it has none. */
+  readonly finished: RunFinished | undefined
+  /** The time of the last thing it logged, seconds since the Unix epoch; 0 when nothing can be read. */
+  readonly lastTime: number
 }
 
 const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, index: Schema.Int })
@@ -237,33 +245,39 @@ export class RunJournal {
    * there is one all the same, with the names of a run that was given none and no backend: what is left can be read and kept.
    */
   get started(): Effect.Effect<RunStarted | undefined, StorageError> {
-    const first = this.find(
-      { points: 64, bytes: 1 },
-      (event): event is RunStarted & RunEvent => event._tag === "RunStarted"
-    )
-    return Effect.flatMap(first, (found) => (found === undefined ? this.salvaged : Effect.succeed(found)))
+    return Effect.gen({ self: this }, function* () {
+      // Read as if nobody wrote any more, which finds whatever is there: of a run just begun that is nothing, and no lock need be probed.
+      const first = yield* this.beginning((yield* this.writers).map((writer) => ({ ...writer, isOver: true })))
+      if (first === undefined || first._tag === "RunStarted") return first
+      const writers = yield* this.writersNow
+      if (writers.some(({ isOver }) => !isOver)) return undefined
+      // Whoever was over by then has written all it ever will: a start that came since is there now.
+      const left = yield* this.beginning(writers)
+      if (left === undefined || left._tag === "RunStarted") return left
+      return runStarted(this.id, { time: timeOf(left) })
+    })
   }
 
-  private get salvaged(): Effect.Effect<RunStarted | undefined, StorageError> {
-    return Effect.gen({ self: this }, function* () {
-      const writers = yield* this.writersNow
-      if (writers.length === 0 || writers.some(({ isOver }) => !isOver)) return undefined
-      // Asked again: whoever was over by then has written all it ever will.
-      const late = yield* this.find(
-        { points: 64, bytes: 1 },
-        (event): event is RunStarted & RunEvent => event._tag === "RunStarted"
-      )
-      if (late !== undefined) return late
-      const any = yield* this.find({ points: 64, bytes: 1 }, (event): event is RunEvent => timeOf(event) > 0)
-      if (any === undefined) return undefined
-      return {
-        _tag: "RunStarted" as const,
-        time: timeOf(any),
-        run: { id: this.id, project: Run.defaultProject, name: Run.defaultName(this.id), tags: {} },
-        backends: [],
-        client: { language: "", version: "", tracelet: "" }
-      }
-    })
+  /** The first run-started record, or where there is none the first event that has a time. */
+  private beginning(writers: ReadonlyArray<Writer>): Effect.Effect<RunEvent | undefined, StorageError> {
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        let other: RunEvent | undefined
+        for (const writer of writers) {
+          if (writer.role !== "primary") continue
+          const tail = new WriterTail(this.segments, Cursor.start)
+          yield* Effect.addFinalizer(() => tail.close)
+          const into = new Collected({ points: 64, bytes: 1 })
+          yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
+          into.flush()
+          const [events] = yield* this.fetchSpilled(into.events)
+          const started = events.find(({ _tag }) => _tag === "RunStarted")
+          if (started !== undefined) return started
+          other ??= events.find((event) => timeOf(event) > 0)
+        }
+        return other
+      })
+    )
   }
 
   /** What observers have changed of the run (J5.9, J5.14). Reads their journals alone: they are short. */
@@ -297,28 +311,6 @@ export class RunJournal {
     )
   }
 
-  private find<E extends RunEvent>(
-    limits: Limits,
-    is: (event: RunEvent) => event is E
-  ): Effect.Effect<E | undefined, StorageError> {
-    return Effect.scoped(
-      Effect.gen({ self: this }, function* () {
-        const writers = (yield* this.writers).filter(({ role }) => role === "primary")
-        for (const writer of writers) {
-          const tail = new WriterTail(this.segments, Cursor.start)
-          yield* Effect.addFinalizer(() => tail.close)
-          const into = new Collected(limits)
-          yield* this.shared.reading.withPermit(tail.fill(writer, this.shared.chunk, into))
-          into.flush()
-          const [events] = yield* this.fetchSpilled(into.events)
-          const found = events.find(is)
-          if (found !== undefined) return found
-        }
-        return undefined
-      })
-    )
-  }
-
   /** Status and end, of `writers` or of those there are now (journal.md §10). */
   standing(writers: ReadonlyArray<Writer>): Effect.Effect<Standing, StorageError> {
     return Effect.gen({ self: this }, function* () {
@@ -330,8 +322,8 @@ export class RunJournal {
           statuses.push(writer.life === "alive" ? "running" : "stale")
           continue
         }
-        const [finished, last] = yield* this.ending(writer)
-        endedAt = Math.max(endedAt, finished?.time ?? last)
+        const { finished, lastTime } = yield* this.ending(writer)
+        endedAt = Math.max(endedAt, finished?.time ?? lastTime)
         if (writer.role === "primary") statuses.push(finished?.status ?? "killed")
         else if (finished?.status === "failed") statuses.push("failed")
       }
@@ -340,10 +332,10 @@ export class RunJournal {
     })
   }
 
-  private readonly endings = new Map<string, readonly [RunFinished | undefined, number]>()
+  private readonly endings = new Map<string, Ending>()
 
-  /** The end record of a writer that is over, and the time of the last thing it logged. It is among the last records: read from its last segments. */
-  private ending(writer: Writer): Effect.Effect<readonly [RunFinished | undefined, number], StorageError> {
+  /** How a writer ended that is over. Its end record is among its last: read from its last segments. */
+  ending(writer: Writer): Effect.Effect<Ending, StorageError> {
     const known = this.endings.get(writer.id)
     if (known !== undefined) return Effect.succeed(known)
     return Effect.scoped(
@@ -367,7 +359,7 @@ export class RunJournal {
           }
           if (last > 0) break
         }
-        const ending = [finished, last] as const
+        const ending = { finished, lastTime: last }
         this.endings.set(writer.id, ending)
         return ending
       })

@@ -25,7 +25,7 @@ import { reference, type ConfiguredPlugin, type PluginConfigError } from "./Plug
 import type { Processor } from "./Processor.ts"
 import type { Route } from "./Route.ts"
 import * as Run from "./Run.ts"
-import type { BackendReference, RunStarted } from "./RunEvent.ts"
+import { runStarted, type BackendReference, type RunStarted } from "./RunEvent.ts"
 import { Source } from "./Source.ts"
 import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
 import { now, type JournalWriter } from "./internal/journalWriter.ts"
@@ -137,13 +137,12 @@ const make = Effect.fnUntraced(function* (
   const startRun = Effect.fnUntraced(function* (runOptions: RunOptions) {
     const id = yield* journal.newRunId
     const run = yield* describe(id, runOptions)
-    const started: RunStarted = {
-      _tag: "RunStarted",
+    const started = runStarted(id, {
+      ...run,
       time: yield* now,
-      run,
       backends: references,
       client: { language: "typescript", version: runtimeVersion(), tracelet: version }
-    }
+    })
     const delivery = yield* Effect.acquireRelease(
       Effect.succeed<{ current: Effect.Success<ReturnType<typeof deliverInLayer>> }>({ current: undefined }),
       ({ current }) => (current === undefined ? Effect.void : Effect.andThen(current.wake, current.release))

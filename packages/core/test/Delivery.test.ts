@@ -15,18 +15,12 @@ import { deliver, type Targets } from "../src/Pipeline.ts"
 import * as Processor from "../src/Processor.ts"
 import * as Route from "../src/Route.ts"
 import { RunId } from "../src/Run.ts"
-import { countOf, type RunStarted } from "../src/RunEvent.ts"
+import { countOf, runStarted } from "../src/RunEvent.ts"
 import { makeMemory } from "../src/internal/memoryStorage.ts"
 import * as Recording from "./support/RecordingBackend.ts"
 
 const run = RunId.make("0123456789abcdef")
-const started: RunStarted = {
-  _tag: "RunStarted",
-  time: 1,
-  run: { id: run, project: "p", name: "n", tags: {} },
-  backends: [],
-  client: { language: "typescript", version: "", tracelet: "" }
-}
+const started = runStarted(run, { time: 1, name: "n" })
 
 const target = (backend: Backend["Service"], more: Partial<Target> = {}): Targets =>
   new Map([["service", { backend, route: undefined, processors: [], permits: Semaphore.makeUnsafe(1), ...more }]])

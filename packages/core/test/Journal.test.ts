@@ -1,8 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { describe } from "vitest"
 import * as Journal from "../src/Journal.ts"
+import { JournalStorage } from "../src/JournalStorage.ts"
 import * as Run from "../src/Run.ts"
+import { runStarted } from "../src/RunEvent.ts"
+import { makeMemory } from "../src/internal/memoryStorage.ts"
 
 describe("Journal", () => {
   it.effect("reads back what a writer of this process logged, in order, and knows when it is over", () =>
@@ -12,13 +16,7 @@ describe("Journal", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const writer = yield* journal.write({ run, role: "primary" })
-          writer.event({
-            _tag: "RunStarted",
-            time: 1,
-            run: { id: run, project: "p", name: "n", tags: {} },
-            backends: [],
-            client: { language: "typescript", version: "24", tracelet: "0.1.0" }
-          })
+          writer.event(runStarted(run, { time: 1, name: "n" }))
           for (let i = 0; i < 5_000; i++) writer.point("loss", i / 2, undefined, undefined, 2)
           writer.event({ _tag: "Params", time: 3, params: { lr: 0.1 } })
           writer.point("loss", NaN, undefined, { subset: "val" }, 4)
@@ -50,6 +48,29 @@ describe("Journal", () => {
       assert.isTrue(Run.worst(["finished", "failed"]) === "failed")
     }).pipe(Effect.scoped, Effect.provide(Journal.layerMemory))
   )
+
+  it.effect("knows that a run has only just begun without asking whether its writer lives", () => {
+    const { files, storage } = makeMemory()
+    // A lock that is held takes up to 150 ms to tell.
+    const slow = JournalStorage.of({ ...storage, probe: () => Effect.never })
+    return Effect.gen(function* () {
+      const journal = yield* Journal.Journal
+      const run = yield* journal.newRunId
+      const writer = yield* journal.write({ run, role: "primary" })
+      writer.event(runStarted(run, { time: 1, name: "n" }))
+      yield* writer.commit
+      const [path = "", bytes = new Uint8Array()] = [...files].find(([name]) => name.endsWith(".tlj")) ?? []
+      const opened = yield* journal.open(run)
+      // As it is for a moment: a header with nothing behind it.
+      files.set(path, bytes.slice(0, new DataView(bytes.buffer, bytes.byteOffset).getUint32(12, true)))
+      assert.isUndefined(yield* opened.started)
+      files.set(path, bytes)
+      assert.strictEqual((yield* opened.started)?.run.name, "n")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provide(Journal.layerFile({ dir: "d" }), Layer.succeed(JournalStorage, slow)))
+    )
+  })
 
   it.effect("has the latest name that observers gave the run, and tags that were taken away (J5.9, J5.14)", () =>
     Effect.gen(function* () {

@@ -5,7 +5,7 @@ import { describe } from "vitest"
 import { Backend, type BackendRun } from "@tracelet/core/Backend"
 import * as Journal from "@tracelet/core/Journal"
 import * as Pipeline from "@tracelet/core/Pipeline"
-import { kinds } from "@tracelet/core/RunEvent"
+import { kinds, runStarted } from "@tracelet/core/RunEvent"
 import { accepted } from "@tracelet/core/WriteReport"
 
 /** Accepts 1,000 points a write, and only after `go`. */
@@ -35,13 +35,7 @@ describe("the pending counts of a run under delivery", () => {
       const journal = yield* Journal.Journal
       const id = yield* journal.newRunId
       const writer = yield* journal.write({ run: id, role: "primary" })
-      writer.event({
-        _tag: "RunStarted",
-        time: 1,
-        run: { id, project: "p", name: "n", tags: {} },
-        backends: [],
-        client: { language: "typescript", version: "24", tracelet: "0.1.0" }
-      })
+      writer.event(runStarted(id, { time: 1 }))
       const log = (points: number) => {
         for (let i = 0; i < points; i++) writer.point("loss", i, undefined, undefined, 2)
         return writer.commit

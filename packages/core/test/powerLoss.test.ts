@@ -18,7 +18,7 @@ import * as Journal from "../src/Journal.ts"
 import { JournalStorage } from "../src/JournalStorage.ts"
 import { deliver } from "../src/Pipeline.ts"
 import { RunId } from "../src/Run.ts"
-import type { RunStarted } from "../src/RunEvent.ts"
+import { runStarted } from "../src/RunEvent.ts"
 import { accepted, type Rejected, type WriteReport } from "../src/WriteReport.ts"
 import { random } from "./support/histories.ts"
 import { ModelDisk, type Life } from "./support/modelDisk.ts"
@@ -31,13 +31,7 @@ const together = 250
 const firstSeed = Number(process.env["SEED"] ?? 1)
 
 const run = RunId.make("0123456789abcdef")
-const started: RunStarted = {
-  _tag: "RunStarted",
-  time: 1,
-  run: { id: run, project: "p", name: "n", tags: {} },
-  backends: [],
-  client: { language: "typescript", version: "", tracelet: "" }
-}
+const started = runStarted(run, { time: 1, name: "n" })
 
 /** Refused for good, so that it lies in the dead letter. */
 const isRefused = (said: Oracle.Said): boolean => /^point \d*5$/.test(said)

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path"
 import * as Journal from "@tracelet/core/Journal"
+import { runStarted } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,13 +27,8 @@ const write = Effect.fnUntraced(function* () {
   yield* Effect.scoped(
     Effect.gen(function* () {
       const writer = yield* journal.write({ run, role: "primary" })
-      writer.event({
-        _tag: "RunStarted",
-        time: 1,
-        run: { id: run, project: "chaos", name: `steps-${run.slice(0, 8)}`, tags: { kind: "steps" } },
-        backends: [],
-        client: { language: "typescript", version: "", tracelet: "" }
-      })
+      const about = { project: "chaos", name: `steps-${run.slice(0, 8)}`, tags: { kind: "steps" } }
+      writer.event(runStarted(run, { time: 1, ...about }))
       writer.event({ _tag: "Params", time: 1, params: { lr: 0.1 } })
       for (let i = 0; i < points; i++) {
         const { context, name, step, value } = call(i)

@@ -12,7 +12,7 @@ import * as Journal from "@tracelet/core/Journal"
 import * as Pipeline from "@tracelet/core/Pipeline"
 import type { Processor } from "@tracelet/core/Processor"
 import { RunId, type EndStatus } from "@tracelet/core/Run"
-import type { BackendReference } from "@tracelet/core/RunEvent"
+import { runStarted, type BackendReference } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import { now } from "./harness.ts"
 
@@ -43,18 +43,9 @@ export const write = (dir: string, options: RunOptions): Effect.Effect<void, Jou
     const id = RunId.make(options.id)
     const startedAt = options.startedAt ?? now - 3_600
     const writer = yield* journal.write({ run: id, role: "primary" })
-    writer.event({
-      _tag: "RunStarted",
-      time: startedAt,
-      run: {
-        id,
-        project: options.project ?? "digits",
-        name: options.name ?? "baseline",
-        tags: options.tags ?? {}
-      },
-      backends: options.backends ?? [local],
-      client: { language: "typescript", version: "24", tracelet: "0.1.0" }
-    })
+    const { project = "digits", name = "baseline", tags = {}, backends = [local] } = options
+    const client = { language: "typescript", version: "24", tracelet: "0.1.0" }
+    writer.event(runStarted(id, { time: startedAt, project, name, tags, backends, client }))
     options.log?.(writer, startedAt)
     if (!("end" in options) || options.end !== undefined) {
       writer.event({ _tag: "RunFinished", time: startedAt + 600, status: options.end ?? "finished", ...options.ending })
