@@ -127,7 +127,8 @@ const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> =>
   const rows = all.map(([name, backend]) => [
     name,
     { text: backend.state, brush: stateBrush(backend.state, session) },
-    `${Format.count(backend.delivered)} delivered`,
+    // Events: a point is one, and so is what was logged at once of params, tags or text.
+    `${Format.plural(backend.delivered, "event")} delivered`,
     // The state has a column of its own.
     remarks({ ...backend, state: "idle" }).join(", ")
   ])
@@ -236,6 +237,9 @@ const chart = ({ summary, points }: Charted, i: number, session: Terminal): Read
   const context = cut(contextText(summary.context), session)
   const name = paint.bold(brush(cut(summary.name, session))) + (context === "" ? "" : ` ${context}`)
   const width = (session.columns ?? widthDefault) - 2
+  // A single point is no line: its value says it all.
+  if (summary.points === 1)
+    return [name + paint.dim(`${dot}${Format.number(last.value)} at step ${Format.count(last.step)}${dot}1 point`)]
   return [
     name + paint.dim(dot + facts.join(dot)),
     ...Chart.render(points, { width, height: Chart.rowsDefault, unicode, paint, brush }).map((line) => `  ${line}`)

@@ -235,17 +235,22 @@ describe("tracelet show", () => {
         yield* writeEnded(dir, {
           id: "ee".padEnd(32, "0"),
           log: (writer, startedAt) => {
-            for (let i = 0; i < 60; i++) writer.point(`s${i}`, i, 0, undefined, startedAt)
+            for (let i = 0; i < 60; i++) {
+              for (const step of [0, 1]) writer.point(`s${i}`, i, step, undefined, startedAt)
+            }
+            writer.point("test_acc", 0.975, 1_200, undefined, startedAt)
           }
         })
         const charts = (...args: ReadonlyArray<string>) =>
           Effect.map(tracelet(dir, ["show", "ee", "--dir", ".", ...args]), ({ out }) => [
             out.match(/└/g)?.length,
-            out.includes("56 more series: --all draws them")
+            out.includes("57 more series: --all draws them")
           ])
         assert.deepStrictEqual(yield* charts(), [4, true])
         assert.deepStrictEqual(yield* charts("--all"), [60, false])
         assert.deepStrictEqual(yield* charts("--series", "s1?", "--all"), [10, false])
+        const { out } = yield* tracelet(dir, ["show", "ee", "--dir", ".", "--series", "test_acc"])
+        assert.isTrue(out.endsWith("\n\ntest_acc · 0.975 at step 1,200 · 1 point\n"), out)
       })
     )
   )

@@ -32,6 +32,38 @@ if sys.argv[1] == "raise":
 tracelet.stop_logging()
 `
 
+/** Its agent is killed in the middle of the run, and is there again while it goes on; then once more, just before it waits for the delivery. */
+const bereft = `
+import glob, json, os, signal, sys, time
+import tracelet, tracelet._agent
+tracelet._agent._WATCH_SECONDS = 0.2
+def agents():
+    return [json.load(open(path)) for path in glob.glob(os.path.join(os.environ["TRACELET_DIR"], "agents", "*.json"))]
+def kill_agent():
+    until(agents)
+    pid = agents()[0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+def until(happens):
+    deadline = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+run = tracelet.start_logging(exp_name="bereft", project="tests", backend="local")
+run.log({"loss": 0.0}, step=0)
+until(lambda: run._agent._told.is_set())
+first = kill_agent()
+until(lambda: [agent for agent in agents() if agent["pid"] != first])
+tracelet._agent._WATCH_SECONDS = 60
+time.sleep(0.3)
+for step in range(1, ${points}):
+    run.log({"loss": step / 8}, step=step)
+kill_agent()
+began = time.monotonic()
+tracelet.stop_logging("always")
+print(f"waited {time.monotonic() - began}")
+`
+
 const runsOf = (dir: string) =>
   Effect.flatMap(LocalReader.LocalReader, (reader) => reader.runs()).pipe(
     Effect.provide(LocalReader.layer({ file: join(dir, "store.db") })),
@@ -70,4 +102,20 @@ describe("a Python trainer", { timeout: 60_000 }, () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live(
+    "has another agent where its own was killed: while it goes on, and at once where it waits for the delivery",
+    () =>
+      Effect.gen(function* () {
+        const { home, dir, environment } = yield* temporary
+        yield* Effect.addFinalizer(() => Effect.ignore(Effect.flatMap(AgentClient.find(dir), (client) => client.stop)))
+        const env = { ...environment, PYTHONPATH: module, TRACELET_DIR: dir, PYTHONDONTWRITEBYTECODE: "1" }
+        const child = yield* start(python, ["-c", bereft], { cwd: home, env })
+        assert.strictEqual(yield* child.ended, 0, child.output())
+        const [run] = yield* runsOf(dir)
+        assert.deepInclude(run, { name: "bereft", status: "finished", points, closed: true })
+        const waited = Number(/^waited ([0-9.]+)$/m.exec(child.output())?.[1])
+        assert.isBelow(waited, 4)
+      }).pipe(Effect.scoped)
+  )
 })

@@ -19,12 +19,16 @@ export const keysMax = 16
 export const bytesMax = 4_096
 
 const isValue = (value: unknown): value is Value =>
-  typeof value === "string" || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))
+  (typeof value === "string" && value.isWellFormed()) ||
+  typeof value === "boolean" ||
+  (typeof value === "number" && Number.isFinite(value))
 
 export const isSeriesContext = (value: unknown): value is SeriesContext => {
   if (!isJsonObject(value)) return false
   const values = Object.values(value)
-  return values.length <= keysMax && values.every(isValue) && utf8Bytes(JSON.stringify(value)) <= bytesMax
+  const isLegal =
+    values.length <= keysMax && values.every(isValue) && Object.keys(value).every((key) => key.isWellFormed())
+  return isLegal && utf8Bytes(JSON.stringify(value)) <= bytesMax
 }
 
 export const SeriesContext = Schema.declare(isSeriesContext, { identifier: "SeriesContext" })

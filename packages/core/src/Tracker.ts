@@ -92,7 +92,8 @@ export interface LogOptions {
 
 /** Series names and their values. */
 export interface Values {
-  readonly [name: string]: number
+  /** A bigint becomes the nearest float64, a boolean 1 or 0. */
+  readonly [name: string]: number | bigint | boolean
 }
 
 /**
@@ -221,15 +222,13 @@ export const setTags = (tags: NonNullable<RunOptions["tags"]>): Effect.Effect<vo
 export const logText = (name: string, text: string, options: LogOptions = {}): Effect.Effect<void, never, CurrentRun> =>
   event(name, ({ writer }, time) => {
     const { step, context = {} } = options
-    const problem = Name.problem(name) ?? textProblem(text)
+    const problem = Name.problem(name)
     if (problem !== undefined) writer.refuse(`text: ${problem}`, name)
+    else if (typeof text !== "string") writer.refuse("text: a text must be text", name)
     else if (step !== undefined && !isStep(step)) writer.refuse(`text: ${stepProblem}`, name)
     else if (!isSeriesContext(context)) writer.refuse(`text: ${contextProblem}`, name)
     else writer.event({ _tag: "Text", time, name, context, step: writer.textStep(name, context, step), text })
   })
-
-const textProblem = (text: unknown): string | undefined =>
-  typeof text !== "string" ? "a text must be text" : text.isWellFormed() ? undefined : "a lone surrogate"
 
 /** Returns when everything logged in this run so far survives a power cut. */
 export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) =>

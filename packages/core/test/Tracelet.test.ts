@@ -171,6 +171,26 @@ describe("Tracelet.layer", () => {
     })
   )
 
+  it.live("J5.21: takes booleans and bigints as numbers, where they have one", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ yes: true, no: false, whole: 12n, beyond: 2n ** 53n + 1n, none: 10n ** 400n })
+        yield* Tracker.logText("note", "a\ud800b")
+      }).pipe(Tracker.withRun(), Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(
+        recording.points.map(({ name, value }) => [name, value]),
+        [
+          ["yes", 1],
+          ["no", 0],
+          ["whole", 12],
+          ["beyond", 2 ** 53]
+        ]
+      )
+      assert.deepStrictEqual(recording.others, ["Text"])
+    })
+  )
+
   it.live("records its backends without their secrets", () =>
     Effect.gen(function* () {
       const recording = Recording.make()

@@ -92,7 +92,26 @@ describe("JSON of a user's values", () => {
       [{ a: [1, undefined, { b: -0 }], c: undefined }, '{"a":[1,null,{"b":-0}]}'],
       [JSON.parse('{"__proto__":{"x":1}}'), '{"__proto__":{"x":1}}'],
       [new Date(0), '"1970-01-01T00:00:00.000Z"'],
-      ["\ud800", undefined],
+      ["\ud800", '"\\ud800"'],
+      [new Map<string, unknown>([["__proto__", 1]]), '{"__proto__":1}'],
+      [new Map(), "{}"],
+      [new Map([[1, 2]]), undefined],
+      [new Set(["a", NaN]), '["a","NaN"]'],
+      [new Float32Array([0.5, Infinity]), '[0.5,"Infinity"]'],
+      [new BigInt64Array([2n ** 60n]), '["1152921504606846976"]'],
+      [new DataView(new ArrayBuffer(8)), undefined],
+      [new ArrayBuffer(8), undefined],
+      [new Error("no"), '"Error: no"'],
+      [/a+/g, '"/a+/g"'],
+      [Promise.resolve(1), undefined],
+      [{}, "{}"],
+      [Object.create(null), "{}"],
+      [
+        new (class Config {
+          lr = 0.1
+        })(),
+        '{"lr":0.1}'
+      ],
       [() => 1, undefined],
       [{ f: Symbol("s") }, undefined]
     ]
@@ -127,7 +146,16 @@ describe("names and contexts", () => {
     assert.isTrue(SeriesContext.isSame({ b: 1, a: "x" }, { a: "x", b: 1 }))
     assert.isFalse(SeriesContext.isSame({ a: 1 }, { a: 1, b: 2 }))
     assert.isFalse(SeriesContext.isSame({ a: 1, b: 2 }, { a: 1 }))
-    for (const context of [{ a: NaN }, { a: null }, { a: {} }, [], "a", { a: "é".repeat(2_100) }]) {
+    for (const context of [
+      { a: NaN },
+      { a: null },
+      { a: {} },
+      [],
+      "a",
+      { a: "é".repeat(2_100) },
+      { a: "\ud800" },
+      { "\ud800": 1 }
+    ]) {
       assert.isFalse(SeriesContext.isSeriesContext(context))
     }
     assert.isFalse(

@@ -296,12 +296,12 @@ def test_params_of_any_kind(folder: Path) -> None:
         }
     )
     run.log_params({"circle": circle, "deep": deep, "digits": 1 << 200_000, "fails": Fails(), "good": 1})
-    run.log_params({5: 1, "": 2, "\ud800": 3, "x" * 1025: 4})  # type: ignore[dict-item]
+    run.log_params({5: 1, "": 2, "\ud800": 3, "x" * 1025: 4, "kept": 5})  # type: ignore[dict-item]
     run.log_params(argparse.Namespace(lr=0.5))  # type: ignore[arg-type]
     run.log_params("text")  # type: ignore[arg-type]
     run.log_hyperparameter([], 1)  # type: ignore[arg-type]
     tracelet.stop_logging()
-    assert run.refused == {"param": 5, "name": 4}
+    assert run.refused == {"param": 5, "name": 5}
     first, second, third, fourth = (p["params"] for p in primary(only_run(folder)).payloads("params"))
     assert first.pop("negative zero") == 0
     assert first == {
@@ -323,17 +323,18 @@ def test_params_of_any_kind(folder: Path) -> None:
         "range": [0, 1, 2],
         "object": "builtins.object",
     }
-    assert (second, third, fourth) == ({"good": 1}, {"5": 1}, {"lr": 0.5})
+    assert (second, third, fourth) == ({"good": 1}, {"kept": 5}, {"lr": 0.5})
 
 
 def test_tags(folder: Path) -> None:
     """J5.9, J5.22"""
     run = tracelet.start_logging("tags")
     run.set_tags({"a": "x" * 65_536, "b": 5, "c": None})
-    run.set_tags({"a": "x" * 65_537, "": "x", "\ud800": "x"})
+    run.set_tags({"a": "x" * 65_537, "": "x", "\ud800": "x", 5: "x", "d": "\ud800"})  # type: ignore[dict-item]
+    run.set_tags([6])  # type: ignore[list-item]
     run.set_tags(5)  # type: ignore[arg-type]
     tracelet.stop_logging()
-    assert run.refused == {"tag": 1, "name": 2, "argument": 1}
+    assert run.refused == {"tag": 2, "name": 4, "argument": 1}
     assert primary(only_run(folder)).payloads("tags")[0]["tags"] == {"a": "x" * 65_536, "b": "5", "c": ""}
 
 

@@ -126,7 +126,7 @@ export class JournalWriter {
    */
   point(
     name: string,
-    value: number | undefined,
+    value: number | bigint | boolean | undefined,
     step: number | undefined,
     context: SeriesContext | undefined,
     time: number
@@ -135,10 +135,11 @@ export class JournalWriter {
     if (context !== undefined && !isJsonObject(context)) return this.refuse(contextProblem, name)
     const entry = group.series(name, context) ?? this.defined(name, context)
     if (entry === undefined) return
-    if (typeof value !== "number") return this.refuse("the value is not a number", name)
+    const number = typeof value === "number" ? value : toNumber(value)
+    if (number === undefined) return this.refuse("the value is not a number", name)
     const at = step ?? entry.greatestStep + 1
     if (!isStep(at)) return this.refuse(stepProblem, name)
-    group.point(entry, at, value, time)
+    group.point(entry, at, number, time)
     this.wake()
   }
 
@@ -223,6 +224,14 @@ export class JournalWriter {
     }
     return this.group.define(name, context ?? {})
   }
+}
+
+/** A value that is no float64 yet, or `undefined` when it is no number that has one (J5.21). */
+const toNumber = (value: unknown): number | undefined => {
+  if (typeof value === "boolean") return value ? 1 : 0
+  if (typeof value !== "bigint") return undefined
+  const nearest = Number(value)
+  return Number.isFinite(nearest) ? nearest : undefined
 }
 
 /** Seconds since the Unix epoch, of the fiber's clock. */

@@ -1,6 +1,8 @@
 /**
  * Any value a user hands over, as JSON text that loses nothing JSON can be made to hold (journal.md J5.24): NaN and the infinities are
- * texts, −0 is written `-0`, whole numbers beyond ±(2^53 − 1) and bigints are the text of their digits.
+ * texts, −0 is written `-0`, whole numbers beyond ±(2^53 − 1) and bigints are the text of their digits, a lone surrogate is its `\u` escape.
+ * What says itself how it looks as JSON (`toJSON`: dates, URLs, Effect's own types) is taken at its word; a Map is an object, a Set and a
+ * typed array are arrays, an error and a regular expression texts.
  */
 
 import type { Json } from "../JsonObject.ts"
@@ -13,7 +15,7 @@ export const stringify = (value: unknown, depth = 0): string | undefined => {
   if (depth > depthMax) return undefined
   switch (typeof value) {
     case "string":
-      return value.isWellFormed() ? JSON.stringify(value) : undefined
+      return JSON.stringify(value)
     case "boolean":
       return value ? "true" : "false"
     case "number":
@@ -49,14 +51,26 @@ const array = (values: ReadonlyArray<unknown>, depth: number): string | undefine
 
 const object = (value: object, depth: number): string | undefined => {
   if ("toJSON" in value && typeof value.toJSON === "function") return stringify(value.toJSON(), depth + 1)
+  if (value instanceof Set) return array([...value], depth)
+  if (ArrayBuffer.isView(value)) return value instanceof DataView ? undefined : array(Object.values(value), depth)
+  if (value instanceof Error || value instanceof RegExp) return JSON.stringify(String(value))
+  const entries: Array<[unknown, unknown]> = value instanceof Map ? [...value] : Object.entries(value)
+  // A promise, a WeakMap, a class that shows nothing of itself: `{}` would not be the value.
+  if (entries.length === 0 && !(value instanceof Map) && !isPlain(value)) return undefined
   const parts: Array<string> = []
-  for (const [key, entry] of Object.entries(value)) {
+  for (const [key, entry] of entries) {
+    if (typeof key !== "string") return undefined
     if (entry === undefined) continue
     const part = stringify(entry, depth + 1)
-    if (part === undefined || !key.isWellFormed()) return undefined
+    if (part === undefined) return undefined
     parts.push(`${JSON.stringify(key)}:${part}`)
   }
   return `{${parts.join(",")}}`
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
 }
 
 /** The value as `JSON.parse` would give it back, or `undefined` when it has no JSON text, or raises when it is read. */

@@ -25,6 +25,9 @@ from ._refusals import inform, warn
 _START_SECONDS = 10.0
 # A8: an agent that was told to stop leaves within 5 s.
 _LEAVE_SECONDS = 6.0
+# How often it is looked whether the agent is still there while the run goes on, and how often another one is started.
+_WATCH_SECONDS = 30.0
+_REPLACEMENTS_MAX = 10
 # States of a backend in which waiting changes nothing.
 _STUCK = ("held", "missing", "error")
 
@@ -95,14 +98,27 @@ class Agent:
         self._file = os.path.join(folder, "agents", re.sub(r"[^A-Za-z0-9._-]", "_", host_name()) + ".json")
         self._started = threading.Event()
         self._told = threading.Event()
+        self._is_left = threading.Event()
         self._said: dict[str, str] = {}
 
-    def begin(self) -> None:
-        """Finds or starts the agent and tells it of the run, in a thread."""
+    def begin(self, *, watch: bool = False) -> None:
+        """Finds or starts the agent and tells it of the run, in a thread.
+
+        With `watch` that thread goes on, and replaces an agent that was killed, until `leave`.
+        """
         try:
-            start_new_thread(self._work, ())  # threading.Thread would wait until it runs
+            start_new_thread(self._work, (watch,))  # threading.Thread would wait until it runs
         except RuntimeError:
-            self._work()  # The interpreter is going down, or has no thread left.
+            self._work(False)  # The interpreter is going down, or has no thread left.
+
+    def leave(self) -> None:
+        """The run has ended: who ends it looks after the agent from now on."""
+        self._is_left.set()
+
+    def is_gone(self) -> bool:
+        """Whether nobody listens any more. An agent that is only busy does."""
+        known = self._address()
+        return known is None or not is_listening(known[0])
 
     def settle(self, seconds: float) -> None:
         """Waits until this process may end: the agent was started, and has the secrets if there are any.
@@ -110,8 +126,7 @@ class Agent:
         One that is gone by now is replaced; where none can be had, it says what is kept.
         """
         (self._told if self._secrets else self._started).wait(seconds)
-        known = self._address()
-        if not self._told.is_set() or self.failure or (known is not None and is_listening(known[0])):
+        if not self._told.is_set() or self.failure or not self.is_gone():
             return  # It is on its way, or it was said that there is none, or it is there.
         self._is_ending = True
         self._started.clear()
@@ -158,7 +173,7 @@ class Agent:
                 self._said[backend] = reason
                 warn(f"backend {backend} is {reason.rstrip(' .;')}. What is recorded is kept for it")
 
-    def _work(self) -> None:
+    def _work(self, watch: bool) -> None:
         try:
             self._find_or_start()
         except CannotStart as error:
@@ -171,6 +186,16 @@ class Agent:
         finally:
             self._started.set()
             self._told.set()
+        for _ in range(_REPLACEMENTS_MAX if watch else 0):
+            while not self._is_left.wait(_WATCH_SECONDS) and not self.is_gone():
+                pass
+            if self.failure or self._is_left.is_set():
+                return
+            try:
+                self._find_or_start()
+                inform("the agent was gone; another one delivers")
+            except Exception:
+                pass  # Tried again; at the end of the run it is said what is kept.
 
     def _find_or_start(self) -> None:
         known = self._address()

@@ -19,7 +19,7 @@ Wait = Union[str, bool, float]
 # How long the end of a process waits for an agent that is just being started, in seconds.
 _SETTLE_SECONDS = 3.0
 _POLL_SECONDS = 0.1
-# How long an agent may be silent before another one is looked for, once.
+# How long an agent that is there may be silent before another one is looked for, once.
 _SILENCE_SECONDS = 5.0
 # Progress is shown from here on, and where lines cannot be overwritten only so often.
 _QUIET_SECONDS = 1.0
@@ -95,11 +95,11 @@ class Delivery:
             answer = self._agent.state()
             if answer is not None:
                 self._state, heard = answer, time.monotonic()
-            elif time.monotonic() - heard > _SILENCE_SECONDS:
-                if is_second:
-                    return False
+            elif not is_second and (self._agent.is_gone() or time.monotonic() - heard > _SILENCE_SECONDS):
                 is_second, heard = True, time.monotonic()
                 self._agent.begin()
+            elif time.monotonic() - heard > _SILENCE_SECONDS:
+                return False
             state = self._state
             if state is not None and state.is_drained:
                 return True

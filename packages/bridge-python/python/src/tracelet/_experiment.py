@@ -20,7 +20,7 @@ from ._refusals import Refusals, describe, warn
 from ._series import InContext
 from ._status import ExitWatch, Outcome
 from ._stream import Stream
-from ._values import to_float, to_seconds, to_step
+from ._values import one_step, to_float, to_seconds, to_step
 from ._writer import Writer
 from .settings import TraceletSettings
 
@@ -128,10 +128,10 @@ class Experiment:
             value: any number: also a boolean, a numpy scalar, a tensor of one element, NaN.
             iteration: the step, a whole number within ±(2^53 - 1); default: the one of `set_iteration`, else one more
                 than the series' greatest, from 0.
-            step: another name for `iteration`, which comes first where both are given.
+            step: another name for `iteration`: where both are given and differ, it is passed over with a warning.
         """
         # While the run goes on, an attribute of the same name is called in place of this: the writer's own `log`.
-        self._log_any(name, value, step if iteration is None else iteration)
+        self._log_any(name, value, one_step(iteration, step, self._refusals))
 
     def log(
         self, metrics: Mapping[str, object], step: int | None = None, context: Mapping[str, object] | None = None
@@ -163,7 +163,8 @@ class Experiment:
         """Records parameters. Values may be nested; what JSON has no form for is kept as a text.
 
         Args:
-            params: a mapping, a dataclass or an `argparse.Namespace`. Of several values for a key the last shows.
+            params: a mapping, a dataclass or an `argparse.Namespace`. Of several values for a key the last shows. A key
+                is text; inside of a value other keys become texts too.
         """
         try:
             fields = to_json(params) if not isinstance(params, Mapping) else params
@@ -171,8 +172,7 @@ class Experiment:
                 self._refusals.add("param", f"log_params takes a dictionary, not {describe(params)}")
                 return
             clean: dict[str, Json] = {}
-            for key, value in fields.items():
-                name = key if isinstance(key, str) else str(key)
+            for name, value in fields.items():
                 try:
                     if is_name(name):
                         clean[plain_text(name)] = to_json(value)
@@ -194,7 +194,10 @@ class Experiment:
             self._refusals.add("name", describe(name))
 
     def set_tags(self, tags: Tags) -> None:
-        """Adds tags or changes their values: a dictionary of texts, or labels (whose value is `""`)."""
+        """Adds tags or changes their values: a dictionary, or labels (whose value is `""`).
+
+        A key is text; a value of another type becomes one.
+        """
         try:
             clean = self._clean_tags(tags)
             self._tags.update(clean)
@@ -364,6 +367,8 @@ class Experiment:
                 writer.close((RUN_FINISHED, encode(_finished(outcome))) if is_told else None)
             if not is_child:
                 withdraw(self.id)
+                if self._agent is not None:
+                    self._agent.leave()
                 self._deliver(watch, wait, timeout)
             summary = self._refusals.summary()
             if summary:
@@ -465,7 +470,7 @@ class Experiment:
             from ._agent import Agent
 
             self._agent = Agent(self._folder, self.id, secrets, __version__)
-            self._agent.begin()
+            self._agent.begin(watch=not self._is_over)
         except Exception as error:
             warn(f"no agent could be looked for ({error}); recording goes on")
 
@@ -554,21 +559,25 @@ class Experiment:
         clean: dict[str, str] = {}
         for key, value in pairs:
             try:
-                name = key if isinstance(key, str) else str(key)
                 text = "" if value is None else value if isinstance(value, str) else str(value)
-            except Exception as error:  # An object that cannot be shown as a text.
-                self._refusals.add("tag", type(error).__name__)
+                size = len(text.encode("utf-8"))
+            except Exception as error:  # An object that cannot be shown as a text, a lone surrogate.
+                self._refusals.add("tag", f"{describe(key)}: {type(error).__name__}")
                 continue
-            if not is_name(name):
-                self._refusals.add("name", describe(name))
-            elif len(text.encode("utf-8", "surrogatepass")) > TAG_VALUE_BYTES_MAX:
-                self._refusals.add("tag", describe(name))
+            if not isinstance(key, str) or not is_name(key):
+                self._refusals.add("name", describe(key))
+            elif size > TAG_VALUE_BYTES_MAX:
+                self._refusals.add("tag", describe(key))
             else:
-                clean[plain_text(name)] = plain_text(text)
+                clean[plain_text(key)] = plain_text(text)
         return clean
 
     def _fail(self, error: Exception) -> None:
         self._refusals.add("internal", f"{type(error).__name__}: {error}")
+
+
+# What stands in for `log_metric` while a run goes on explains itself like it.
+Writer.log.__doc__ = Experiment.log_metric.__doc__
 
 
 def is_disabled(settings: TraceletSettings) -> bool:

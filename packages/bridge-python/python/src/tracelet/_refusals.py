@@ -25,7 +25,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "unusable context",
     ),
     "param": ("a parameter that JSON cannot hold was refused", "unusable parameter"),
-    "tag": ("a tag needs a text of at most 65,536 bytes; another one was refused", "unusable tag"),
+    "tag": ("a tag needs a text of at most 65,536 bytes of UTF-8; another one was refused", "unusable tag"),
     "text": ("log_text takes texts; something else was refused", "not a text"),
     "argument": ("an argument of the wrong kind was passed over", "unusable argument"),
     "time": ("a time that is not a number of seconds was replaced by the present", "unusable time"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import isinf
 
 from ._format import STEP_MAX
+from ._refusals import Refusals, describe
 
 
 def to_float(value: object) -> float | None:
@@ -66,6 +67,20 @@ def to_step(step: object) -> int | None:
             return None
         step = number
     return step if -STEP_MAX <= step <= STEP_MAX else None
+
+
+def one_step(iteration: object, step: object, refusals: Refusals) -> object:
+    """Returns the step that was given under one of its two names; a second one is passed over and counted."""
+    if iteration is None:
+        return step
+    if step is not None and step is not iteration and not _is_same(iteration, step):
+        refusals.add("argument", f"step={describe(step)} beside iteration={describe(iteration)}")
+    return iteration
+
+
+def _is_same(one: object, other: object) -> bool:
+    number = to_step(one)
+    return number is not None and number == to_step(other)
 
 
 def _to_int(value: object) -> int | None:

@@ -44,6 +44,7 @@ from ._segment import Segment
 from ._series import InContext as InContext  # keys are part of what a writer takes
 from ._series import Series, SeriesKey, meet
 from ._stream import Clock, Stream, TooLarge, sync
+from ._values import one_step
 
 Convert = Callable[[object, object, object], None]
 # What a point is stored into: a mapping, or an empty stand-in that the limit keeps the hot path away from.
@@ -180,8 +181,8 @@ class Writer:
 
         It stands in for `Experiment.log_metric`, and so takes the step under both names; `iteration` is the quick one.
         """
-        if type(value) is not float or (type(iteration) is not int and (iteration is not None or step is not None)):
-            self._convert(name, value, step if iteration is None else iteration)
+        if type(value) is not float or step is not None or (type(iteration) is not int and iteration is not None):
+            self._convert(name, value, one_step(iteration, step, self._refusals))
             return
         mine = False
         try:
