@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { runGraph, type Step } from "./graph.ts"
+import { again, runGraph, type Step } from "./graph.ts"
 
 const ok = (name: string, ...after: ReadonlyArray<string>): Step => ({ name, command: "exit 0", after })
 const bad = (name: string): Step => ({ name, command: "echo what went wrong; exit 3" })
@@ -22,6 +22,11 @@ describe("runGraph", () => {
     expect(Object.fromEntries(outcomes)).toEqual({ a: "failed", b: "not run", c: "not run" })
     expect(shown.join("\n")).toContain("what went wrong")
     expect(shown.join("\n")).toContain("To run it again: npx echo what went wrong; exit 3")
+  })
+
+  it("says a line that a shell runs, also where the command begins with settings", () => {
+    expect(again("HISTORIES=10000 A=b vitest run --coverage")).toBe("HISTORIES=10000 A=b npx vitest run --coverage")
+    expect(again("cd packages && python -m pytest")).toBe("cd packages && python -m pytest")
   })
 
   it("goes on with everything when asked to", async () => {

@@ -16,7 +16,11 @@ export interface Step {
 export type Outcome = "passed" | "failed" | "skipped" | "not run"
 
 /** The line for a person, whose own shell knows neither the tools of this clone nor its Node. */
-const again = (command: string) => (command.startsWith("cd ") ? command : `npx ${command}`)
+export const again = (command: string): string => {
+  if (command.startsWith("cd ")) return command
+  const [settings = ""] = /^(?:[A-Z]\w*=\S+ )*/.exec(command) ?? []
+  return `${settings}npx ${command.slice(settings.length)}`
+}
 
 /** Two, since a laptop or a CI machine has that many cores free; more of them only slow each other down. */
 const parallel = 2

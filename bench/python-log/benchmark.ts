@@ -32,7 +32,7 @@ const shared = (
   index: number,
   keys: ReadonlyArray<readonly [key: string, name: string]>
 ) => {
-  let result = measure(what)
+  let result: ReturnType<typeof measure> = {}
   return keys.map(([key, name], i) => ({
     name,
     measure: () => {
@@ -50,57 +50,36 @@ const wall = (code: string) => () => {
 }
 
 printHead()
-printRow(
-  "Python `log_metric`, one scalar of a known series, quiet, p50",
-  "µs",
-  await interleave(
-    shared("log", 1_000, 0, [
-      ["quiet", "log_metric"],
-      ["quietWrite", "`os.write` of 40 bytes"],
-      ["call", "a function that does nothing"]
-    ])
-  ),
-  "≤ 1"
-)
-printRow(
-  "the same beside a thread that never rests, p50",
-  "µs",
-  await interleave(
-    shared("log", 1_000, 0, [
-      ["busy", "log_metric"],
-      ["busyWrite", "`os.write` of 40 bytes"]
-    ])
-  ),
-  "≤ 2"
-)
-printRow(
-  "the same, mean",
-  "µs",
-  await interleave(
-    shared("log", 1_000, 1, [
-      ["busy", "log_metric"],
-      ["busyWrite", "`os.write` of 40 bytes"]
-    ])
-  ),
-  ""
-)
-printRow(
-  "`import tracelet`",
-  "ms",
-  await interleave(
-    shared("import", 1, 0, [
-      ["import", "import"],
-      ["reference", "`import logging, dataclasses, http.client`"]
-    ])
-  ),
-  "≤ 25"
-)
-printRow(
-  "`start_logging`",
-  "ms",
-  await interleave([
-    { name: "start_logging", measure: () => at(measure("start")["start"], 0) },
-    { name: "`python -c pass`", measure: wall("pass") }
-  ]),
-  "≤ 60"
-)
+const quiet = [
+  ["quiet", "log_metric"],
+  ["quietWrite", "`os.write` of 40 bytes"],
+  ["call", "a function that does nothing"]
+] as const
+const busy = [
+  ["busy", "log_metric"],
+  ["busyWrite", "`os.write` of 40 bytes"]
+] as const
+const importing = [
+  ["import", "import"],
+  ["reference", "`import logging, dataclasses, http.client`"]
+] as const
+/** Figures of a call: its median and its mean. */
+const [p50, mean] = [0, 1]
+
+for (const [what, unit, subjects, goal] of [
+  ["Python `log_metric`, one scalar of a known series, quiet, p50", "µs", shared("log", 1_000, p50, quiet), "≤ 1"],
+  ["the same beside a thread that never rests, p50", "µs", shared("log", 1_000, p50, busy), "≤ 2"],
+  ["the same, mean", "µs", shared("log", 1_000, mean, busy), ""],
+  ["`import tracelet`", "ms", shared("import", 1, 0, importing), "≤ 25"],
+  [
+    "`start_logging`",
+    "ms",
+    [
+      { name: "start_logging", measure: () => at(measure("start")["start"], 0) },
+      { name: "`python -c pass`", measure: wall("pass") }
+    ],
+    "≤ 60"
+  ]
+] as const) {
+  printRow(what, unit, await interleave(subjects), goal)
+}

@@ -12,9 +12,10 @@ export const version = 1
 /** Longest body either way, in bytes (A5). */
 export const bodyBytesMax = 1_048_576
 
+/** `done`: the run is over and all of it confirmed there. `missing` and `error`: it cannot be delivered here, `reason` says why. */
 export const State = Schema.Literals(["idle", "delivering", "waiting", "held", "missing", "error", "done"])
 
-/** Counts are events: a record of columns counts its points. */
+/** One backend's part in a run, in events: a record of columns counts its points. */
 export const BackendView = Schema.Struct({
   delivered: Schema.Int,
   pending: Schema.Int,

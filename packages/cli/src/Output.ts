@@ -5,6 +5,7 @@
  * A published shape only ever gains keys.
  */
 import * as Schema from "effect/Schema"
+import { BackendView } from "@tracelet/bridge-python/AgentApi"
 import { Losses } from "@tracelet/core/Cursor"
 import { JsonObject, TextObject } from "@tracelet/core/JsonObject"
 import { Status } from "@tracelet/core/Run"
@@ -13,17 +14,9 @@ import { SeriesContext } from "@tracelet/core/SeriesContext"
 /** ISO 8601, UTC, milliseconds. */
 const Time = Schema.String
 
-/** `done`: the run is over and all of it confirmed there. `missing` and `error`: it cannot be delivered here, `reason` says why. */
-export const State = Schema.Literals(["idle", "delivering", "waiting", "held", "missing", "error", "done"])
-export type State = typeof State.Type
-
-/** One backend's part in a run, in events: a record of columns counts its points. */
+/** One backend's part in a run, as the agent says it too. */
 export const Backend = Schema.Struct({
-  delivered: Schema.Int,
-  pending: Schema.Int,
-  deadLetter: Schema.Int,
-  state: State,
-  reason: Schema.optionalKey(Schema.String),
+  ...BackendView.fields,
   /** What could not be read of the run's journals, known once it is closed there; left out when that is nothing. */
   losses: Schema.optionalKey(Losses)
 })
