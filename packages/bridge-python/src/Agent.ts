@@ -20,6 +20,7 @@ import * as AgentApi from "./AgentApi.ts"
 import { AgentError } from "./AgentApi.ts"
 import * as AgentLog from "./AgentLog.ts"
 import * as AgentServer from "./AgentServer.ts"
+import { Archivist } from "./Archivist.ts"
 import { collectGarbage } from "./Memory.ts"
 import { RunKeeper, type TargetsOf } from "./RunKeeper.ts"
 import { Secrets } from "./Secrets.ts"
@@ -44,6 +45,8 @@ export interface AgentOptions {
   /** The version of tracelet that it says it is. */
   readonly version: string
   readonly idle?: Duration.Duration
+  /** Whether runs are archived once they are done (journal.md §11). Default true. */
+  readonly archive?: boolean
 }
 
 /** Why it ended. `another`: somebody else is this folder's agent on this host. `gone`: its folder, or its address in it, was removed. */
@@ -80,7 +83,12 @@ const deliver = (options: AgentOptions, secrets: Secrets): Effect.Effect<Ended, 
     const { folder, storage } = journal
     const startedAt = (yield* Clock.currentTimeMillis) / 1000
     const ended = yield* Deferred.make<Ended>()
-    const keeper = new RunKeeper(journal, options.targetsOf, secrets, yield* Effect.scope)
+    const scope = yield* Effect.scope
+    const archivist = new Archivist(journal, scope)
+    const isArchiving = options.archive ?? true
+    const keeper = new RunKeeper(journal, options.targetsOf, secrets, scope, (id) =>
+      isArchiving ? archivist.add(id) : Effect.void
+    )
     const failed = Effect.mapError(({ message }: JournalError) => new AgentError({ status: 500, message }))
     const token = randomBytes(32).toString("hex")
     const address = yield* AgentAddress.socketPath(folder)
@@ -120,7 +128,9 @@ const deliver = (options: AgentOptions, secrets: Secrets): Effect.Effect<Ended, 
       )
     )
     yield* Effect.forkScoped(
-      Effect.flatMap(watch(keeper, folder, options.idle ?? idleDefault), (why) => Deferred.succeed(ended, why))
+      Effect.flatMap(watch(keeper, archivist, folder, options.idle ?? idleDefault), (why) =>
+        Deferred.succeed(ended, why)
+      )
     )
     const why = yield* Deferred.await(ended)
     yield* Effect.logInfo(`Agent ${process.pid} leaves: ${why}.`)
@@ -128,7 +138,12 @@ const deliver = (options: AgentOptions, secrets: Secrets): Effect.Effect<Ended, 
   })
 
 /** Returns when there is a reason to leave. */
-const watch = (keeper: RunKeeper, folder: string, idle: Duration.Duration): Effect.Effect<Ended> =>
+const watch = (
+  keeper: RunKeeper,
+  archivist: Archivist,
+  folder: string,
+  idle: Duration.Duration
+): Effect.Effect<Ended> =>
   Effect.gen(function* () {
     const { address } = AgentAddress.files(folder)
     let busyAt = yield* Clock.currentTimeMillis
@@ -137,6 +152,7 @@ const watch = (keeper: RunKeeper, folder: string, idle: Duration.Duration): Effe
       yield* keeper.tend
       const now = yield* Clock.currentTimeMillis
       if (keeper.isWorking) workedAt = now
+      else yield* archivist.next
       if (workedAt !== undefined && now - workedAt >= collectAfterMs) {
         workedAt = undefined
         yield* collectGarbage

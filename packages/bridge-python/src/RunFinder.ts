@@ -39,6 +39,7 @@ type Known =
 export class RunFinder {
   private readonly journal: Journal["Service"]
   private readonly isLively: () => boolean
+  private readonly onDone: (run: RunId) => Effect.Effect<void>
   private readonly known = new Map<RunId, Known>()
   /** How long each run was last left alone; forgotten when it is done. */
   private readonly waits = new Map<RunId, number>()
@@ -47,10 +48,18 @@ export class RunFinder {
   /** True when the folder was looked through at least once. */
   hasLooked = false
 
-  /** @param isLively - whether some writer lives: then it looks four times a second. */
-  constructor(journal: Journal["Service"], isLively: () => boolean) {
+  /**
+   * @param isLively - whether some writer lives: then it looks four times a second.
+   * @param onDone - is told of each run that is found done, or was delivered whole
+   */
+  constructor(
+    journal: Journal["Service"],
+    isLively: () => boolean,
+    onDone: (run: RunId) => Effect.Effect<void> = () => Effect.void
+  ) {
     this.journal = journal
     this.isLively = isLively
+    this.onDone = onDone
   }
 
   /**
@@ -79,15 +88,16 @@ export class RunFinder {
 
   /** What became of a run that was taken. */
   release(run: RunId, verdict: Verdict): Effect.Effect<void> {
-    return Effect.map(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (verdict._tag === "done") {
         this.waits.delete(run)
         this.known.set(run, { _tag: "done", writers: verdict.writers.toSorted().join() })
-        return
+        return this.onDone(run)
       }
       const waitMs = Math.min(2 * (this.waits.get(run) ?? laterFirstMs / 2), laterLongestMs)
       this.waits.set(run, waitMs)
       this.known.set(run, { _tag: "later", at: now + waitMs })
+      return Effect.void
     })
   }
 
@@ -124,6 +134,7 @@ export class RunFinder {
         if (writers.length === 0 || (known?._tag === "done" && known.writers === writers.join())) continue
         if (known === undefined && (yield* this.isComplete(run, writers))) {
           this.known.set(run, { _tag: "done", writers: writers.join() })
+          yield* this.onDone(run)
         } else if (this.claim(run)) {
           found.push(run)
         }

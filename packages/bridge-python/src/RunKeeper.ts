@@ -66,13 +66,19 @@ export class RunKeeper {
   private isAlive = false
   readonly finder: RunFinder
 
-  /** The scope is the agent's: when it closes, all runs are let go as they are. */
-  constructor(journal: Journal["Service"], targetsOf: TargetsOf, secrets: Secrets, scope: Scope.Scope) {
+  /** The scope is the agent's: when it closes, all runs are let go as they are. `onDone` is the finder's. */
+  constructor(
+    journal: Journal["Service"],
+    targetsOf: TargetsOf,
+    secrets: Secrets,
+    scope: Scope.Scope,
+    onDone?: (run: RunId) => Effect.Effect<void>
+  ) {
     this.journal = journal
     this.targetsOf = targetsOf
     this.secrets = secrets
     this.scope = scope
-    this.finder = new RunFinder(journal, () => this.isAlive)
+    this.finder = new RunFinder(journal, () => this.isAlive, onDone)
   }
 
   /** Writers live (as `tend` last found it), or something that can be delivered is not. */

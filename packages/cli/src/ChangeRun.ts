@@ -71,7 +71,8 @@ const deliver = (before: Report.Report, known: Lookup.Known) =>
       wanted: before.id,
       agent: yield* Agents.find((yield* Place).dir),
       timeout: isRunning ? deliveryMaxWhileRunning : deliveryMax,
-      progress: new SyncRuns.Progress()
+      progress: new SyncRuns.Progress(),
+      isArchiving: false
     })
     if (isRunning || results.every(({ drained }) => drained)) return
     const left = Object.entries(Report.sums(results)).filter(([, { pending }]) => pending > 0)

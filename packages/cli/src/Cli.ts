@@ -29,6 +29,7 @@ import { Session } from "./Session.ts"
 import * as Text from "./Text.ts"
 import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
+import * as Archive from "./commands/Archive.ts"
 import * as Compare from "./commands/Compare.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
@@ -71,6 +72,7 @@ export const root = Command.make("tracelet").pipe(
     Tag.command,
     Rename.command,
     Rm.command,
+    Archive.command,
     Agent.command,
     Doctor.command
   ]),

@@ -183,6 +183,22 @@ export interface RemovedRun extends Schema.Schema.Type<typeof RemovedRun> {}
 export const Removed = Schema.Struct({ removed: Schema.Array(RemovedRun) })
 export interface Removed extends Schema.Schema.Type<typeof Removed> {}
 
+/** `kept`: it stays as it was, and `reason` says why. Bytes are of the files that were taken in, and of the archive. */
+export const ArchivedRun = Schema.Struct({
+  id: Schema.String,
+  project: Schema.String,
+  name: Schema.String,
+  state: Schema.Literals(["archived", "unchanged", "kept"]),
+  reason: Schema.optionalKey(Schema.String),
+  bytesBefore: Schema.optionalKey(Schema.Int),
+  bytesAfter: Schema.optionalKey(Schema.Int)
+})
+export interface ArchivedRun extends Schema.Schema.Type<typeof ArchivedRun> {}
+
+/** `tracelet archive [RUN…] --json` */
+export const Archived = Schema.Struct({ runs: Schema.Array(ArchivedRun) })
+export interface Archived extends Schema.Schema.Type<typeof Archived> {}
+
 export const Check = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["good", "warning", "bad"]),

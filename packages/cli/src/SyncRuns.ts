@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
+import * as Archive from "@tracelet/core/Archive"
 import type { BackendError } from "@tracelet/core/BackendError"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
@@ -40,6 +41,8 @@ export interface SyncOptions {
   readonly agent: Found
   readonly timeout: Duration.Duration
   readonly progress: Progress
+  /** Whether runs that are delivered here, and done, are archived. */
+  readonly isArchiving: boolean
 }
 
 /** One result for each run that had something to deliver, and for the one that was wanted. Newest first. */
@@ -48,7 +51,8 @@ export const sync = ({
   wanted,
   agent,
   timeout,
-  progress
+  progress,
+  isArchiving
 }: SyncOptions): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader | Scope.Scope> =>
   Effect.gen(function* () {
     const todo: Array<readonly [RunJournal, RunStarted]> = []
@@ -63,7 +67,7 @@ export const sync = ({
       ([run, started]) =>
         Effect.gen(function* () {
           if (agent.state === "running" && (yield* byAgent(run, agent.agent, progress))) return
-          yield* Effect.scoped(here(run, started, distribution, progress))
+          yield* Effect.scoped(here(run, started, distribution, progress, isArchiving))
         }),
       { concurrency, discard: true }
     ).pipe(Effect.timeoutOption(timeout))
@@ -124,7 +128,8 @@ const here = (
   run: RunJournal,
   started: RunStarted,
   distribution: Distribution.Distribution,
-  progress: Progress
+  progress: Progress,
+  isArchiving: boolean
 ): Effect.Effect<void, SyncError, Journal | Scope.Scope> =>
   Effect.gen(function* () {
     // The lanes close a run only when they know that its writers are over.
@@ -149,6 +154,8 @@ const here = (
       settled,
       Effect.andThen(Effect.repeat(look, Schedule.spaced(pollEvery)), Effect.never)
     ).pipe(Effect.ensuring(Effect.ignore(look)))
+    // While the lock is ours. What stands against it is said by `tracelet archive`.
+    if (isArchiving && delivery.isDone()) yield* Effect.ignore(Archive.archive(run))
   })
 
 /** Another process has the run: its cursors tell how far it is. */

@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 import * as Distribution from "./Distribution.ts"
+import * as Settings from "./Settings.ts"
 import { version } from "./Version.ts"
 
 /** After a signal it is gone within 5 s (A8), whatever a backend does meanwhile. */
@@ -44,9 +45,11 @@ const parse = (args: ReadonlyArray<string>): Arguments | string => {
 }
 
 const program = ({ dir, idle }: Arguments) =>
-  Effect.scoped(Effect.flatMap(Distribution.make(), ({ targetsOf }) => Agent.run({ targetsOf, version, idle }))).pipe(
-    Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer))
-  )
+  Effect.scoped(
+    Effect.flatMap(Distribution.make(), ({ targetsOf }) =>
+      Agent.run({ targetsOf, version, idle, archive: Settings.isArchiving(process.env) })
+    )
+  ).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
 
 const main = (): void => {
   const parsed = parse(process.argv.slice(2))

@@ -15,6 +15,7 @@ const commands = [
   "tag",
   "rename",
   "rm",
+  "archive",
   "agent",
   "agent status",
   "agent start",

@@ -3,8 +3,11 @@
  * all of them. How it is done is `internal/archiver.ts`'s.
  */
 import * as Effect from "effect/Effect"
+import type { Journal } from "./Journal.ts"
 import type { StorageError } from "./JournalStorage.ts"
+import type { RunId } from "./Run.ts"
 import type { RunJournal } from "./RunJournal.ts"
+import { parseFileName } from "./internal/segment.ts"
 
 /**
  * - `Archived`: how many segments were taken in, and the bytes of those files and of the archive.
@@ -20,6 +23,12 @@ export type Outcome =
     }
   | { readonly _tag: "Unchanged" }
   | { readonly _tag: "NotYet"; readonly reason: string }
+
+/** Whether some segment of the run is in a file of its own: one listing. */
+export const isWanted = (journal: Journal["Service"], run: RunId): Effect.Effect<boolean, StorageError> =>
+  Effect.map(journal.storage.list(journal.storage.join(journal.folder, "runs", run, "journal")), (names) =>
+    names.some((name) => parseFileName(name) !== undefined)
+  )
 
 /** Archives `run` if that may be done now. The caller holds its `delivery.lock` (J11.2). */
 export const archive = (run: RunJournal): Effect.Effect<Outcome, StorageError> =>

@@ -19,6 +19,7 @@ import * as Lookup from "../Lookup.ts"
 import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
+import * as Settings from "../Settings.ts"
 import * as SyncRuns from "../SyncRuns.ts"
 import { Place } from "../Workspace.ts"
 import { backendsTable } from "./Status.ts"
@@ -88,7 +89,8 @@ const deliver = (query: Option.Option<string>, timeout: Duration.Duration) =>
     const session = yield* Session
     const progress = new SyncRuns.Progress()
     const line = yield* Effect.forkChild(showProgress(progress, session))
-    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress })
+    const isArchiving = Settings.isArchiving(session.env)
+    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress, isArchiving })
     yield* Fiber.interrupt(line)
     const answer: Output.Sync = {
       drained: results.every(({ drained }) => drained),

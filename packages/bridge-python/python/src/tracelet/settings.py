@@ -18,7 +18,7 @@ INSTALLED = ("local",)
 BACKENDS = (*INSTALLED, "mlflow", "clearml", "wandb", "aim")
 
 # Variables that are no settings of a run but are read elsewhere.
-_OTHER_VARIABLES = ("DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
+_OTHER_VARIABLES = ("ARCHIVE", "DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
 # Accepted, and named in a warning when they are set: nothing samples the system, git or the environment here.
 _WITHOUT_EFFECT = ("track_system", "track_git", "track_env", "metrics_interval")
 _ALIASES = {"project_name": "project", "exp_name": "experiment_name", "track_system_metrics": "track_system"}
