@@ -204,7 +204,7 @@ export class RunKeeper {
     })
   }
 
-  /** Beside everything else: it waits for the disk. */
+  /** Beside everything else: it waits for the disk. What a writer that was killed left unused is given back with it. */
   private sync(held: Held, writers: ReadonlyArray<Writer>, now: number): Effect.Effect<void> {
     if (held.isSyncing || now - held.syncedAt < syncEveryMs) return Effect.void
     held.syncedAt = now
@@ -212,7 +212,10 @@ export class RunKeeper {
     return Effect.asVoid(
       Effect.forkIn(
         Effect.ensuring(
-          held.segments.sync(writers),
+          Effect.andThen(
+            held.segments.sync(writers),
+            Effect.catch(held.run.giveBack(writers), ({ message }) => Effect.logWarning(message))
+          ),
           Effect.sync(() => void (held.isSyncing = false))
         ),
         held.scope

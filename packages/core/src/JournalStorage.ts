@@ -63,6 +63,8 @@ export class JournalStorage extends Context.Service<
     readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
     /** A file that is not there is removed already. Whoever has it open reads on. */
     readonly remove: (path: string) => Effect.Effect<void, StorageError>
+    /** Cuts a file down to `length` bytes; one that is shorter, or not there, stays as it is. */
+    readonly shorten: (path: string, length: number) => Effect.Effect<void, StorageError>
     readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
     /** Fails with code `EEXIST` when the file is there: a segment is never reopened (J2.3). */
     readonly openAppend: (path: string) => Effect.Effect<AppendFile, StorageError, Scope.Scope>

@@ -21,6 +21,7 @@ import * as Json from "./internal/json.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
 import { makeReader, type Follower } from "./internal/reader.ts"
 import { payloadToEvent } from "./internal/records.ts"
+import { giveBack } from "./internal/reservation.ts"
 import { decodeHeader, headerLengthMax, type Identity, type Role } from "./internal/segment.ts"
 import { SegmentFolder } from "./internal/segmentFolder.ts"
 import { WriterTail, type Chunk, type Progress, type WriterView } from "./internal/writerTail.ts"
@@ -93,6 +94,7 @@ export class RunJournal {
     string,
     { readonly role: Role; readonly liveness: Liveness; readonly identity: Identity }
   >()
+  private readonly reclaimed = new Set<string>()
   private isLocal: boolean | undefined
   private readonly segments: SegmentFolder
 
@@ -391,6 +393,22 @@ export class RunJournal {
   /** Takes the run's delivery until the scope closes; `false` when another process has it (J8.5). */
   get lock(): Effect.Effect<boolean, StorageError, Scope.Scope> {
     return this.shared.storage.lock(this.path("delivery.lock"))
+  }
+
+  /**
+   * Gives back what those of `writers` that are over reserved and did not use, once for each (J2.9). To be called by the holder of
+   * `delivery.lock`.
+   */
+  giveBack(writers: ReadonlyArray<Writer>): Effect.Effect<void, StorageError> {
+    const over = writers.filter(({ id, isOver }) => isOver && !this.reclaimed.has(id) && !this.segments.isArchived(id))
+    return Effect.forEach(
+      over,
+      (writer) => {
+        this.reclaimed.add(writer.id)
+        return giveBack(this.shared.storage, this.path("journal"), writer)
+      },
+      { discard: true }
+    )
   }
 
   /** Rewrites the segments as one archive. Whether it may be done is `Archive`'s to know. */

@@ -34,6 +34,7 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   append: (path, bytes) => Effect.andThen(refuseLock("append to", path), files.append(path, bytes)),
   rename: (from, to) => Effect.andThen(refuseLock("rename", from), files.renameElsewhere("rename", from, to)),
   remove: files.remove,
+  shorten: (path, length) => Effect.andThen(refuseLock("shorten", path), files.shorten(path, length)),
   openRead: (path) => Effect.andThen(refuseLock("open", path), files.openRead(path)),
   openAppend: (path) => Effect.andThen(refuseLock("create", path), files.openAppend(path)),
   syncFolder: files.syncFolder,

@@ -165,6 +165,20 @@ export const suite = (
         }))
     })
 
+    describe("shortening", () => {
+      test("cuts a file, and leaves one that is shorter or not there as it is", () =>
+        Effect.gen(function* () {
+          const { storage, root, path } = yield* open
+          yield* storage.append(path, bytes(1, 2, 3))
+          yield* storage.shorten(path, 5)
+          assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2, 3))
+          yield* storage.shorten(path, 2)
+          assert.deepStrictEqual(yield* storage.read(path), bytes(1, 2))
+          yield* storage.shorten(storage.join(root, "nowhere"), 2)
+          assert.deepStrictEqual(yield* storage.list(root), ["file"])
+        }))
+    })
+
     describe("segments", () => {
       test("appends vectors in order, empty ones and more than one call may take among them", () =>
         Effect.gen(function* () {

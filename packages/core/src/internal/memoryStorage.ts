@@ -94,6 +94,12 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         files.delete(from)
       }),
     remove: (path) => Effect.sync(() => void files.delete(path)),
+    shorten: (path, length) =>
+      attempt(() => {
+        refuseLock("shorten", path)
+        const bytes = files.get(path)
+        if (bytes !== undefined && bytes.length > length) files.set(path, bytes.slice(0, length))
+      }),
     openRead: (path) =>
       attempt(() => {
         refuseLock("open", path)

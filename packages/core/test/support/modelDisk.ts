@@ -104,6 +104,11 @@ export class ModelDisk {
           this.names.delete(from)
         }),
       remove: (path) => change(() => void this.names.delete(path)),
+      shorten: (path, length) =>
+        change(() => {
+          const inode = this.names.get(path)
+          if (inode !== undefined) inode.bytes = inode.bytes.slice(0, length)
+        }),
       openRead: (path) =>
         look(() => {
           const inode = this.names.get(path)

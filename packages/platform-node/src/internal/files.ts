@@ -17,6 +17,7 @@ import {
   readSync,
   rename,
   statSync,
+  truncateSync,
   unlinkSync,
   writevSync
 } from "node:fs"
@@ -82,6 +83,13 @@ export const append = (path: string, bytes: Uint8Array): Effect.Effect<void, Sto
 
 export const remove = (path: string): Effect.Effect<void, StorageError> =>
   attempt("remove", path, () => orUndefined("ENOENT", () => unlinkSync(path)))
+
+export const shorten = (path: string, length: number): Effect.Effect<void, StorageError> =>
+  attempt("shorten", path, () =>
+    orUndefined("ENOENT", () => {
+      if (statSync(path).size > length) truncateSync(path, length)
+    })
+  )
 
 export const replace = (path: string, bytes: Uint8Array, sync: boolean): Effect.Effect<void, StorageError> => {
   const temporary = `${path}.${randomBytes(8).toString("hex")}.tmp`

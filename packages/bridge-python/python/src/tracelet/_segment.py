@@ -132,8 +132,17 @@ class Segment:
         # The same number may be another file's by now.
         return self.temporary is None and found.st_nlink == 0 and found.st_ino == self.inode
 
-    def close(self) -> None:
-        """Unmaps and closes the file; one that was never published is removed."""
+    def close(self, ended: int | None = None) -> None:
+        """Unmaps and closes the file; one that was never published is removed.
+
+        With `ended`, the offset behind the last record, what was reserved beyond it is given back (J2.9).
+        """
+        if self.map is not None and ended is not None and self.temporary is None:
+            self.map.close()  # first: nothing may shorten a file that is mapped
+            try:
+                os.ftruncate(self.fd, ended)
+            except OSError:
+                pass  # It stays as long as it is: zeros at its end mean nothing (J2.4).
         self.detach()
         if self.temporary is not None:
             _unlink(self.temporary)

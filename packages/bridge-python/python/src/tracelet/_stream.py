@@ -158,12 +158,12 @@ class Stream:
         self.segment = segment
         return segment
 
-    def leave(self) -> None:
-        """Closes the current segment, if there is one: nothing more can be written to it."""
+    def leave(self, ended: int | None = None) -> None:
+        """Closes the current segment, if there is one: no more can be written to it. `ended` as for `Segment.close`."""
         segment, self.segment = self.segment, None
         if segment is not None:
             self._unsynced.append(segment.path)
-            segment.close()
+            segment.close(ended)
 
     def count(self, segment: Segment, events: int) -> None:
         """Says how many events a segment holds."""
@@ -229,12 +229,12 @@ class Stream:
                 self._unsynced.remove(path)
         self._folders_unsynced.difference_update(folders)
 
-    def close(self) -> None:
-        """Ends the stream: segments are closed, then the lock is given up."""
+    def close(self, ended: int | None = None) -> None:
+        """Ends the stream: segments are closed, then the lock is given up. `ended` as for `Segment.close`."""
         unused = self._take_spare(0)
         if unused is not None:
             unused.close()
-        self.leave()
+        self.leave(ended)
         if self._lock is not None:
             self._lock.close()
             self._lock = None

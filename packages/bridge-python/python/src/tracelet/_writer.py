@@ -309,7 +309,9 @@ class Writer:
             self._acquire = _no_lock  # type: ignore[assignment]
             self._limit = -1
             self._memory = bytearray()
-            self._stream.close()
+            # Where a record is under way, or a segment was left unused, nobody knows where the records end.
+            is_known = not self._busy and self._segment is not None and self._segment is self._stream.segment
+            self._stream.close(self._at if is_known else None)
             _forks.unwatch(self)
 
     # Under the lock, with the busy flag set.
