@@ -1,7 +1,8 @@
 /**
  * The shapes that travel over the agent's socket, and the two errors of who asks (docs/spec/agent.md). What the parts of a run mean is
- * `Pipeline.BackendStanding`'s and `Run.Status`'s business.
+ * `BackendStanding`'s and `Run.Status`'s business.
  */
+import { BackendStanding } from "@tracelet/core/BackendStanding"
 import { Id } from "@tracelet/core/Name"
 import { RunId, Status } from "@tracelet/core/Run"
 import * as Schema from "effect/Schema"
@@ -12,25 +13,12 @@ export const version = 1
 /** Longest body either way, in bytes (A5). */
 export const bodyBytesMax = 1_048_576
 
-/** `done`: the run is over and all of it confirmed there. `missing` and `error`: it cannot be delivered here, `reason` says why. */
-export const State = Schema.Literals(["idle", "delivering", "waiting", "held", "missing", "error", "done"])
-
-/** One backend's part in a run, in events: a record of columns counts its points. */
-export const BackendView = Schema.Struct({
-  delivered: Schema.Int,
-  pending: Schema.Int,
-  deadLetter: Schema.Int,
-  state: State,
-  reason: Schema.optionalKey(Schema.String)
-})
-export interface BackendView extends Schema.Schema.Type<typeof BackendView> {}
-
 /** `drained`: nothing that is in the journals now is still to be sent. */
 export const RunView = Schema.Struct({
   id: RunId,
   status: Status,
   drained: Schema.Boolean,
-  backends: Schema.Record(Id, BackendView)
+  backends: Schema.Record(Id, BackendStanding)
 })
 export interface RunView extends Schema.Schema.Type<typeof RunView> {}
 

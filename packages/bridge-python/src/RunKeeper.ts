@@ -2,6 +2,7 @@
  * The runs that the agent delivers: takes what is free, lets go of what is done, and answers for both. Each run has a scope of its own
  * with its lock, its lanes and its files; what goes wrong in one stays there.
  */
+import type { BackendStanding } from "@tracelet/core/BackendStanding"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
@@ -13,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { BackendView, RunView } from "./AgentApi.ts"
+import type { RunView } from "./AgentApi.ts"
 import { RunFinder, type Verdict } from "./RunFinder.ts"
 import type { RunSecrets, Secrets } from "./Secrets.ts"
 import { SegmentSync } from "./SegmentSync.ts"
@@ -316,12 +317,8 @@ export class RunKeeper {
     })
   }
 
-  private toView(
-    id: RunId,
-    status: RunView["status"],
-    standings: ReadonlyMap<string, Pipeline.BackendStanding>
-  ): RunView {
-    const backends = [...standings].map(([name, { reason, ...standing }]): readonly [string, BackendView] => [
+  private toView(id: RunId, status: RunView["status"], standings: ReadonlyMap<string, BackendStanding>): RunView {
+    const backends = [...standings].map(([name, { reason, ...standing }]): readonly [string, BackendStanding] => [
       name,
       reason === undefined ? standing : { ...standing, reason: this.secrets.redact(reason) }
     ])

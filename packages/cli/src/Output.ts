@@ -5,7 +5,7 @@
  * A published shape only ever gains keys.
  */
 import * as Schema from "effect/Schema"
-import { BackendView } from "@tracelet/bridge-python/AgentApi"
+import { BackendStanding } from "@tracelet/core/BackendStanding"
 import { Losses } from "@tracelet/core/Cursor"
 import { JsonObject, TextObject } from "@tracelet/core/JsonObject"
 import { Status } from "@tracelet/core/Run"
@@ -14,9 +14,9 @@ import { SeriesContext } from "@tracelet/core/SeriesContext"
 /** ISO 8601, UTC, milliseconds. */
 const Time = Schema.String
 
-/** One backend's part in a run, as the agent says it too. */
+/** One backend's part in a run. */
 export const Backend = Schema.Struct({
-  ...BackendView.fields,
+  ...BackendStanding.fields,
   /** What could not be read of the run's journals, known once it is closed there; left out when that is nothing. */
   losses: Schema.optionalKey(Losses)
 })
@@ -25,11 +25,11 @@ export interface Backend extends Schema.Schema.Type<typeof Backend> {}
 export const Backends = Schema.Record(Schema.String, Backend)
 export type Backends = typeof Backends.Type
 
+const named = { id: Schema.String, project: Schema.String, name: Schema.String }
+
 /** What is known of a run without its backends: the first line of an export. */
 export const runFields = {
-  id: Schema.String,
-  project: Schema.String,
-  name: Schema.String,
+  ...named,
   status: Status,
   startedAt: Time,
   endedAt: Schema.NullOr(Time),
@@ -117,11 +117,13 @@ export const AgentStarted = Schema.Struct({
 })
 export interface AgentStarted extends Schema.Schema.Type<typeof AgentStarted> {}
 
+const { delivered, pending, deadLetter } = BackendStanding.fields
+
 /** Events of one backend over several runs. `runs`: how many have something pending there. */
 export const BackendSum = Schema.Struct({
-  delivered: Schema.Int,
-  pending: Schema.Int,
-  deadLetter: Schema.Int,
+  delivered,
+  pending,
+  deadLetter,
   runs: Schema.Int,
   /** What stands in the way, each once. */
   reasons: Schema.Array(Schema.String),
@@ -156,9 +158,7 @@ export const Sync = Schema.Struct({
   backends: BackendSums,
   runs: Schema.Array(
     Schema.Struct({
-      id: Schema.String,
-      project: Schema.String,
-      name: Schema.String,
+      ...named,
       status: Status,
       drained: Schema.Boolean,
       backends: Backends
@@ -169,9 +169,7 @@ export interface Sync extends Schema.Schema.Type<typeof Sync> {}
 
 /** One run that is no more. `lost`: events that were not delivered, by backend. `deadLetter`: events that backends had refused. */
 export const RemovedRun = Schema.Struct({
-  id: Schema.String,
-  project: Schema.String,
-  name: Schema.String,
+  ...named,
   points: Schema.Int,
   bytes: Schema.Int,
   deadLetter: Schema.Int,

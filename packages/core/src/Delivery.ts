@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
 import type { Backend, BackendRun, Batch } from "./Backend.ts"
 import { held, transient, type BackendError } from "./BackendError.ts"
+import type { State } from "./BackendStanding.ts"
 import * as Cursor from "./Cursor.ts"
 import type { StorageError } from "./JournalStorage.ts"
 import type { JsonObject } from "./JsonObject.ts"
@@ -24,18 +25,8 @@ import { countOf, kindOf, slice, type RunEvent, type RunStarted } from "./RunEve
 import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 
-/**
- * - `idle`: everything there is was delivered, and the run goes on.
- * - `delivering`: a batch is on its way.
- * - `waiting`: the backend failed and will be tried again by itself; `reason` says how.
- * - `held`: nothing is sent until somebody acts; `reason` says what to do.
- * - `missing`: the backend is not installed here. `error`: its config is not usable.
- * - `done`: the run is over, all of it confirmed, and closed at the backend.
- */
-export type LaneState = "idle" | "delivering" | "waiting" | "held" | "missing" | "error" | "done"
-
 export interface LaneStatus {
-  readonly state: LaneState
+  readonly state: State
   readonly reason?: string
   /** What of the run could not be read, once the lane has closed it. */
   readonly losses?: Cursor.Losses
@@ -79,7 +70,7 @@ export class Lane {
   private readonly wakeUp = Latch.makeUnsafe(false)
   private cursor: Cursor.Cursor
   private marks = new Map<string, Cursor.Mark>()
-  private state: LaneState = "idle"
+  private state: State = "idle"
   private reason: string | undefined
   private savedAt = Number.NEGATIVE_INFINITY
   /** True when the cursor file lags behind the cursor. */

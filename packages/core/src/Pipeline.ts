@@ -5,8 +5,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { BackendStanding } from "./BackendStanding.ts"
 import * as Cursor from "./Cursor.ts"
-import { failedStatus, start, type Lane, type LaneState, type LaneStatus, type Target } from "./Delivery.ts"
+import { failedStatus, start, type Lane, type LaneStatus, type Target } from "./Delivery.ts"
 import type { StorageError } from "./JournalStorage.ts"
 import type { RunStarted } from "./RunEvent.ts"
 import type { RunJournal, Standing } from "./RunJournal.ts"
@@ -20,15 +21,6 @@ export interface Unavailable {
 }
 
 export type Targets = ReadonlyMap<string, Target | Unavailable>
-
-/** One backend's part in a run, as `tracelet runs --json` prints it. Counts are events (journal.md J7.8). */
-export interface BackendStanding {
-  readonly delivered: number
-  readonly pending: number
-  readonly deadLetter: number
-  readonly state: LaneState
-  readonly reason?: string
-}
 
 /** A run under delivery in this process. */
 export interface RunDelivery {

@@ -1,6 +1,7 @@
 export * as Archive from "./Archive.ts"
 export * as Backend from "./Backend.ts"
 export * as BackendError from "./BackendError.ts"
+export * as BackendStanding from "./BackendStanding.ts"
 export * as Capabilities from "./Capabilities.ts"
 export * as CurrentRun from "./CurrentRun.ts"
 export * as Cursor from "./Cursor.ts"
