@@ -29,7 +29,11 @@ export const capabilities: Capabilities = {
 /** The backend over a store that is shared with others. */
 export const make: Effect.Effect<Backend["Service"], never, LocalStore.LocalStore> = Effect.gen(function* () {
   const store = yield* LocalStore.LocalStore
-  return Backend.of({ capabilities, open: (run) => openRun(store, run) })
+  return Backend.of({
+    capabilities,
+    open: (run) => openRun(store, run),
+    forget: (run) => Effect.asVoid(store.forget(run))
+  })
 })
 
 /** `file`: an absolute path, or `:memory:`. Touches nothing before a run is opened. */

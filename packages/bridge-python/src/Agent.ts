@@ -3,6 +3,7 @@
  * Which backends there are comes from the composition root, `cli/src/agentMain.ts`.
  */
 import { Journal, type JournalError } from "@tracelet/core/Journal"
+import type { Policy } from "@tracelet/core/Retention"
 import { RunId } from "@tracelet/core/Run"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -22,6 +23,7 @@ import * as AgentLog from "./AgentLog.ts"
 import * as AgentServer from "./AgentServer.ts"
 import { Archivist } from "./Archivist.ts"
 import { collectGarbage } from "./Memory.ts"
+import { prune } from "./Pruning.ts"
 import { RunKeeper, type TargetsOf } from "./RunKeeper.ts"
 import { Secrets } from "./Secrets.ts"
 
@@ -47,6 +49,8 @@ export interface AgentOptions {
   readonly idle?: Duration.Duration
   /** Whether runs are archived once they are done (journal.md §11). Default true. */
   readonly archive?: boolean
+  /** Which runs are removed (journal.md §12). Default: none. */
+  readonly retention?: Policy
 }
 
 /** Why it ended. `another`: somebody else is this folder's agent on this host. `gone`: its folder, or its address in it, was removed. */
@@ -127,6 +131,7 @@ const deliver = (options: AgentOptions, secrets: Secrets): Effect.Effect<Ended, 
         () => Effect.void
       )
     )
+    yield* Effect.forkScoped(prune(journal, options.retention ?? {}, options.targetsOf))
     yield* Effect.forkScoped(
       Effect.flatMap(watch(keeper, archivist, folder, options.idle ?? idleDefault), (why) =>
         Deferred.succeed(ended, why)

@@ -33,6 +33,7 @@ import * as Archive from "./commands/Archive.ts"
 import * as Compare from "./commands/Compare.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
+import * as Prune from "./commands/Prune.ts"
 import * as Rename from "./commands/Rename.ts"
 import * as Rm from "./commands/Rm.ts"
 import * as Runs from "./commands/Runs.ts"
@@ -73,6 +74,7 @@ export const root = Command.make("tracelet").pipe(
     Rename.command,
     Rm.command,
     Archive.command,
+    Prune.command,
     Agent.command,
     Doctor.command
   ]),

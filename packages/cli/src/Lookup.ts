@@ -9,8 +9,11 @@ import { candidatesMax, nearest, RunAmbiguous, RunNotFound, type Candidate } fro
 import type { BackendError } from "@tracelet/core/BackendError"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as Retention from "@tracelet/core/Retention"
 import * as Run from "@tracelet/core/Run"
 import type { RunJournal } from "@tracelet/core/RunJournal"
+import { CommandError } from "./Failure.ts"
+import * as Format from "./Format.ts"
 import * as Text from "./Text.ts"
 
 /** All runs of a folder: those with a journal open to be read, and the store's rows. */
@@ -35,7 +38,7 @@ export const known: Effect.Effect<Known, StorageError | BackendError, Journal | 
 export const find = (
   query: string,
   { journals, rows }: Known
-): Effect.Effect<string, StorageError | RunNotFound | RunAmbiguous> =>
+): Effect.Effect<string, StorageError | RunNotFound | RunAmbiguous | CommandError, Journal> =>
   Effect.gen(function* () {
     const candidates: Array<Candidate> = [...rows.values()]
     for (const [id, run] of journals) {
@@ -61,8 +64,36 @@ export const find = (
         total: begun.length
       })
     }
+    const gone = yield* findRemoved(query)
+    if (gone !== undefined) return yield* removed(gone)
     return yield* new RunNotFound({ query, nearest: nearest(query, candidates).map(toCandidate) })
   })
+
+/** What retention has removed is told from what never was. */
+const findRemoved = (query: string): Effect.Effect<Retention.Removed | undefined, StorageError, Journal> =>
+  Effect.gen(function* () {
+    const records = yield* Retention.removedRuns(yield* Journal)
+    const newest = records.toSorted((a, b) => b.startedAt - a.startedAt)
+    return (
+      newest.find(({ run }) => run.id === query) ??
+      newest.find(({ run }) => query !== "" && run.id.startsWith(query)) ??
+      newest.find(({ run: { name, project } }) => name === query || `${project}/${name}` === query)
+    )
+  })
+
+const removed = ({ backends, points, removedAt, run: { id, name }, why, by }: Retention.Removed): CommandError => {
+  const taken = Object.entries(backends).map(
+    ([backend, { delivered }]) => `${Format.plural(delivered, "event")} by ${backend}`
+  )
+  return new CommandError({
+    tag: "RunRemoved",
+    message:
+      `Run ${Text.printable(name)} (${id.slice(0, 8)}) was removed on ${Format.iso(removedAt)} by retention on ${Text.printable(by.host)}` +
+      ` (${why}). It had ${Format.plural(points, "point")}` +
+      `${taken.length === 0 ? "" : `; taken before: ${taken.join(", ")}`}.`,
+    hint: "What services were sent is still there; the journal is gone for good."
+  })
+}
 
 /** For a message, which is one line: a newline in a name is an escape there, as in tables. */
 const toCandidate = ({ id, project, name, startedAt }: Candidate): Candidate => ({

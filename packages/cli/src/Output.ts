@@ -197,6 +197,22 @@ export interface ArchivedRun extends Schema.Schema.Type<typeof ArchivedRun> {}
 export const Archived = Schema.Struct({ runs: Schema.Array(ArchivedRun) })
 export interface Archived extends Schema.Schema.Type<typeof Archived> {}
 
+/** `tracelet prune --json`. `removed`: the runs are gone; else they would go with `--yes`. `kept`: those the policy means and that stay. */
+export const Pruned = Schema.Struct({
+  removed: Schema.Boolean,
+  runs: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      name: Schema.String,
+      endedAt: Time,
+      bytes: Schema.Int,
+      why: Schema.Literals(["age", "bytes"])
+    })
+  ),
+  kept: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String, reason: Schema.String }))
+})
+export interface Pruned extends Schema.Schema.Type<typeof Pruned> {}
+
 export const Check = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["good", "warning", "bad"]),

@@ -5,6 +5,7 @@
  */
 import * as Agent from "@tracelet/bridge-python/Agent"
 import * as Journal from "@tracelet/core/Journal"
+import type { Policy } from "@tracelet/core/Retention"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -44,10 +45,10 @@ const parse = (args: ReadonlyArray<string>): Arguments | string => {
   }
 }
 
-const program = ({ dir, idle }: Arguments) =>
+const program = ({ dir, idle }: Arguments, retention: Policy) =>
   Effect.scoped(
     Effect.flatMap(Distribution.make(), ({ targetsOf }) =>
-      Agent.run({ targetsOf, version, idle, archive: Settings.isArchiving(process.env) })
+      Agent.run({ targetsOf, version, idle, archive: Settings.isArchiving(process.env), retention })
     )
   ).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
 
@@ -60,7 +61,10 @@ const main = (): void => {
   }
   // Everything it makes is its user's alone, whatever the trainer's umask is.
   process.umask(0o077)
-  const fiber = Effect.runFork(program(parsed))
+  const retention = Settings.retention(process.env)
+  // Better to keep all than to remove what nobody meant, or to deliver nothing.
+  if (typeof retention === "string") console.error(`${retention}. Nothing is removed.`)
+  const fiber = Effect.runFork(program(parsed, typeof retention === "string" ? {} : retention))
   const leave = () => {
     fiber.interruptUnsafe()
     setTimeout(() => process.exit(1), leaveMsMax)

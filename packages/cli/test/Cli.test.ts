@@ -16,6 +16,7 @@ const commands = [
   "rename",
   "rm",
   "archive",
+  "prune",
   "agent",
   "agent status",
   "agent start",

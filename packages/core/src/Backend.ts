@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { BackendError } from "./BackendError.ts"
 import type { Capabilities } from "./Capabilities.ts"
 import type { Counts, Mark, Marks } from "./Cursor.ts"
-import type { Run, Status } from "./Run.ts"
+import type { Run, RunId, Status } from "./Run.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import type { WriteReport } from "./WriteReport.ts"
 
@@ -71,5 +71,7 @@ export class Backend extends Context.Service<
     readonly capabilities: Capabilities
     /** The scope is that of the lane: what `open` acquires is released when the lane stops. */
     readonly open: (run: OpenRun) => Effect.Effect<BackendRun, BackendError, Scope.Scope>
+    /** Only of a store that is a cache of the journals: removes what it has of a run, before these are removed (journal.md §12). */
+    readonly forget?: (run: RunId) => Effect.Effect<void, BackendError>
   }
 >()("@tracelet/core/Backend") {}

@@ -59,12 +59,16 @@ export class JournalStorage extends Context.Service<
      * included; a call that fails, or that the power cuts off, may have written a part.
      */
     readonly append: (path: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
-    /** What had the name `to` is gone, and whoever has it open reads on. It survives a power cut when its folder was synced behind it. */
+    /** A file or a folder. What had the name `to` is gone, and whoever has it open reads on. It survives a power cut when its folder was synced behind it. */
     readonly rename: (from: string, to: string) => Effect.Effect<void, StorageError>
     /** A file that is not there is removed already. Whoever has it open reads on. */
     readonly remove: (path: string) => Effect.Effect<void, StorageError>
     /** Cuts a file down to `length` bytes; one that is shorter, or not there, stays as it is. */
     readonly shorten: (path: string, length: number) => Effect.Effect<void, StorageError>
+    /** With all that is in it, locks too; one that is not there is removed already. It may stop half way. */
+    readonly removeFolder: (folder: string) => Effect.Effect<void, StorageError>
+    /** Bytes of all files in it and below; what goes meanwhile counts nothing. */
+    readonly folderBytes: (folder: string) => Effect.Effect<number, StorageError>
     readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
     /** Fails with code `EEXIST` when the file is there: a segment is never reopened (J2.3). */
     readonly openAppend: (path: string) => Effect.Effect<AppendFile, StorageError, Scope.Scope>

@@ -23,6 +23,7 @@ import * as Name from "./Name.ts"
 import { deliver, type RunDelivery } from "./Pipeline.ts"
 import { reference, type ConfiguredPlugin, type PluginConfigError } from "./Plugin.ts"
 import type { Processor } from "./Processor.ts"
+import * as Retention from "./Retention.ts"
 import type { Route } from "./Route.ts"
 import * as Run from "./Run.ts"
 import { runStarted, type BackendReference, type RunStarted } from "./RunEvent.ts"
@@ -55,6 +56,11 @@ export interface Options<B extends Backends, C extends ReadonlyArray<ConfiguredP
   readonly onFull?: "block" | "dropNewest"
   /** Bytes that may wait to be written, per run. Default 4 MiB. */
   readonly bufferBytes?: number
+  /**
+   * Which earlier runs of the folder are removed when the layer is built: those that ended longer ago than `age`, and the oldest until the
+   * journals of all take no more than `bytes`. Only what is over and delivered whole, and a record of each stays. Default: none.
+   */
+  readonly retention?: { readonly age?: Duration.Input; readonly bytes?: number }
 }
 
 type ErrorOf<C> = C extends ConfiguredPlugin<infer _Provides, infer E, infer _R> ? E : never
@@ -106,6 +112,7 @@ const make = Effect.fnUntraced(function* (
     })
     references.push(yield* reference(name, plugin))
   }
+  yield* Effect.forkScoped(prune(journal, options.retention, targets))
   const sources: Array<Source["Service"]> = []
   for (const plugin of options.collectors ?? []) sources.push(Context.get(yield* build(plugin), Source))
 
@@ -164,6 +171,24 @@ const make = Effect.fnUntraced(function* (
 
   return Tracker.of({ backends: [...targets.keys()], startRun })
 })
+
+/** Beside everything else, and never in its way. */
+const prune = (
+  journal: Journal["Service"],
+  retention: { readonly age?: Duration.Input; readonly bytes?: number } | undefined,
+  targets: ReadonlyMap<string, Target>
+): Effect.Effect<void> => {
+  if (retention === undefined) return Effect.void
+  const { age, bytes } = retention
+  const policy: Retention.Policy = {
+    ...(age === undefined ? {} : { age: Duration.fromInputUnsafe(age) }),
+    ...(bytes === undefined ? {} : { bytes })
+  }
+  return Retention.apply(journal, policy, () => Effect.succeed(targets)).pipe(
+    Effect.catchCause((cause) => Effect.logWarning("tracelet: old runs are not removed", cause)),
+    Effect.asVoid
+  )
+}
 
 const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions) {
   const { project = Run.defaultProject, name = Run.defaultName(id), tags = {} } = options

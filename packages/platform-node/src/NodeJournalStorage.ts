@@ -10,7 +10,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as FileSystems from "./FileSystems.ts"
-import { makeFolders } from "./internal/folders.ts"
+import { folderBytes, makeFolders, removeFolder } from "./internal/folders.ts"
 import { attempt, codeOf } from "./internal/failure.ts"
 import * as files from "./internal/files.ts"
 import { lock, probe } from "./internal/locks.ts"
@@ -35,6 +35,8 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   rename: (from, to) => Effect.andThen(refuseLock("rename", from), files.renameElsewhere("rename", from, to)),
   remove: files.remove,
   shorten: (path, length) => Effect.andThen(refuseLock("shorten", path), files.shorten(path, length)),
+  removeFolder,
+  folderBytes,
   openRead: (path) => Effect.andThen(refuseLock("open", path), files.openRead(path)),
   openAppend: (path) => Effect.andThen(refuseLock("create", path), files.openAppend(path)),
   syncFolder: files.syncFolder,

@@ -88,11 +88,27 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
       attempt(() => {
         refuseLock("rename", from)
         checkParent("rename", to)
-        const bytes = files.get(from)
-        if (bytes === undefined) throw failure("rename", from, "ENOENT", "no such file")
-        files.set(to, bytes)
-        files.delete(from)
+        if (!files.has(from) && !folders.has(from)) throw failure("rename", from, "ENOENT", "no such file")
+        for (const [path, bytes] of files) {
+          if (path !== from && !path.startsWith(`${from}/`)) continue
+          files.set(to + path.slice(from.length), bytes)
+          files.delete(path)
+        }
+        for (const path of folders) {
+          if (path !== from && !path.startsWith(`${from}/`)) continue
+          folders.add(to + path.slice(from.length))
+          folders.delete(path)
+        }
       }),
+    removeFolder: (folder) =>
+      Effect.sync(() => {
+        for (const path of files.keys()) if (path.startsWith(`${folder}/`)) files.delete(path)
+        for (const path of folders) if (path === folder || path.startsWith(`${folder}/`)) folders.delete(path)
+      }),
+    folderBytes: (folder) =>
+      Effect.sync(() =>
+        [...files].reduce((sum, [path, bytes]) => sum + (path.startsWith(`${folder}/`) ? bytes.length : 0), 0)
+      ),
     remove: (path) => Effect.sync(() => void files.delete(path)),
     shorten: (path, length) =>
       attempt(() => {

@@ -103,6 +103,8 @@ export class ModelDisk {
           this.names.set(to, inode)
           this.names.delete(from)
         }),
+      removeFolder: () => Effect.die("not in the model"),
+      folderBytes: () => Effect.die("not in the model"),
       remove: (path) => change(() => void this.names.delete(path)),
       shorten: (path, length) =>
         change(() => {
