@@ -10,6 +10,7 @@ import { execFile } from "node:child_process"
 import { accessSync, constants, existsSync, lstatSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import * as Agents from "./Agents.ts"
+import * as EmptyRuns from "./EmptyRuns.ts"
 import * as Format from "./Format.ts"
 import type * as Output from "./Output.ts"
 import { Session } from "./Session.ts"
@@ -81,8 +82,15 @@ const folder = Effect.gen(function* () {
       "Check who owns it, or set TRACELET_DIR to a folder of yours."
     )
   }
+  const empty = yield* Effect.orElseSucceed(Effect.filter(runs.value, EmptyRuns.isEmpty), () => [])
+  const never = empty.length === 0 ? "" : `, and ${Format.plural(empty.length, "folder")} in which none has begun`
   return existsSync(dir)
-    ? check("folder", "good", `${dir}, by ${how}; ${Format.plural(runs.value.length, "run")}`)
+    ? check(
+        "folder",
+        "good",
+        `${dir}, by ${how}; ${Format.plural(runs.value.length - empty.length, "run")}${never}`,
+        empty.length === 0 ? "" : "`tracelet sync` removes such a folder when it is an hour old."
+      )
     : cannotBeMade(dir)
       ? check(
           "folder",

@@ -7,8 +7,10 @@ import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
+import { RunId } from "@tracelet/core/Run"
 import * as Agents from "./Agents.ts"
 import * as CatchUp from "./CatchUp.ts"
+import * as EmptyRuns from "./EmptyRuns.ts"
 import { CommandError } from "./Failure.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
@@ -83,11 +85,13 @@ export const current = (queries?: ReadonlyArray<string>) =>
 
 export type Current = Effect.Success<ReturnType<typeof current>>
 
-/** Reports of these runs, newest first. A run that has not said yet what it is has none, and that is said. */
+/** Reports of these runs, newest first. A run whose start cannot be read has none, and that is said; a folder
+ * in which none has begun is no run. */
 export const reports = ({ known, ids, agent }: Current) =>
   Effect.gen(function* () {
     const found = yield* Report.reports(ids, known, agent)
-    const missing = [...ids].filter((id) => !found.some((report) => report.id === id))
+    const unreported = [...ids].filter((id) => !found.some((report) => report.id === id)).map((id) => RunId.make(id))
+    const missing = yield* Effect.filter(unreported, (id) => Effect.map(EmptyRuns.isEmpty(id), (empty) => !empty))
     if (missing.length > 0) {
       const names = missing.slice(0, 3).join(", ")
       yield* note(`${Format.plural(missing.length, "run")} without a readable record of its start: ${names}`)

@@ -206,19 +206,22 @@ describe("tracelet runs", () => {
     )
   )
 
-  it.live("shows what the journals say when the store cannot be written, and names a run that has not begun", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const dir = yield* temporaryFolder
-        yield* writeEnded(dir, { id: id("aa11"), log: training })
-        writeFileSync(join(dir, "runs", id("aa11"), "cursors"), "no folder")
-        mkdirSync(join(dir, "runs", "new", "journal"), { recursive: true })
-        const { code, out, err } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
-        assert.strictEqual(code, 0)
-        assert.include(err, "tracelet: The store lags: could not")
-        assert.include(err, "tracelet: 1 run without a readable record of its start: new")
-        assert.deepInclude((yield* decode(out))[0], { name: "baseline", status: "finished", points: 4_800 })
-      })
-    )
+  it.live(
+    "shows what the journals say when the store cannot be written, and names a run whose start cannot be read",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const dir = yield* temporaryFolder
+          yield* writeEnded(dir, { id: id("aa11"), log: training })
+          writeFileSync(join(dir, "runs", id("aa11"), "cursors"), "no folder")
+          for (const run of ["new", "damaged"]) mkdirSync(join(dir, "runs", run, "journal"), { recursive: true })
+          writeFileSync(join(dir, "runs", "damaged", "journal", "aaaa.0.tlj"), Buffer.alloc(4_096))
+          const { code, out, err } = yield* tracelet(dir, ["runs", "--json", "--dir", "."])
+          assert.strictEqual(code, 0)
+          assert.include(err, "tracelet: The store lags: could not")
+          assert.include(err, "tracelet: 1 run without a readable record of its start: damaged\n")
+          assert.deepInclude((yield* decode(out))[0], { name: "baseline", status: "finished", points: 4_800 })
+        })
+      )
   )
 })

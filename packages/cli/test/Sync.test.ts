@@ -3,15 +3,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { RunView } from "@tracelet/bridge-python/AgentApi"
+import { JournalStorage } from "@tracelet/core/JournalStorage"
 import { RunId } from "@tracelet/core/Run"
 import type { BackendReference } from "@tracelet/core/RunEvent"
+import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import { toDuration } from "../src/commands/Sync.ts"
 import * as Output from "../src/Output.ts"
 import * as fakeAgent from "./support/fakeAgent.ts"
-import { golden, temporaryFolder, tracelet } from "./support/harness.ts"
+import { golden, now, temporaryFolder, tracelet } from "./support/harness.ts"
 import { local, missing, training, write, writeEnded } from "./support/runs.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Output.Sync))
@@ -45,6 +47,40 @@ describe("tracelet sync", () => {
         assert.deepStrictEqual((yield* tracelet(dir, ["sync", "--dir", "."])).out, "Nothing was to deliver.\n")
       })
     )
+  )
+
+  it.live("removes the folders of runs that never began, once they are old and nobody holds them", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        const begun = (run: string, age: number, ...names: ReadonlyArray<string>) => {
+          const journal = join(dir, "runs", run, "journal")
+          mkdirSync(journal, { recursive: true })
+          for (const name of names) writeFileSync(join(journal, name), "")
+          utimesSync(journal, now - age, now - age)
+        }
+        begun("old", 4_000, "w1.lock.tmp")
+        begun("older", 4_000, "w1.lock", "w1.0.tlj.8f0c.tmp")
+        begun("young", 3_000, "w1.lock.tmp")
+        begun("strange", 4_000, "notes.txt")
+        // A segment that is there counts, whatever is in it.
+        begun("damaged", 4_000, "w1.0.tlj")
+        begun("held", 4_000)
+        const storage = yield* JournalStorage
+        yield* storage.lock(join(dir, "runs", "held", "journal", "w1.lock"))
+        utimesSync(join(dir, "runs", "held", "journal"), now - 4_000, now - 4_000)
+
+        const runs = yield* tracelet(dir, ["runs", "--dir", "."])
+        assert.strictEqual(runs.err, "tracelet: 1 run without a readable record of its start: damaged\n")
+        const doctor = yield* tracelet(dir, ["doctor", "--dir", "."])
+        assert.include(doctor.out, "2 runs, and 5 folders in which none has begun")
+        const first = yield* tracelet(dir, ["sync", "--dir", "."])
+        assert.include(first.err, "tracelet: Removed 2 folders of runs that never began.\n")
+        assert.sameMembers(readdirSync(join(dir, "runs")), [id, "young", "strange", "damaged", "held"])
+        assert.notInclude((yield* tracelet(dir, ["sync", "--dir", "."])).err, "Removed")
+      })
+    ).pipe(Effect.provide(NodePlatform.layer))
   )
 
   it.live("exits 3 and says why when a backend is not to be had, without waiting for the time-out", () =>

@@ -12,6 +12,7 @@ import * as Flag from "effect/cli/Flag"
 import { existsSync } from "node:fs"
 import { join, resolve, sep } from "node:path"
 import * as Agents from "../Agents.ts"
+import * as EmptyRuns from "../EmptyRuns.ts"
 import { Unfinished } from "../Failure.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
@@ -86,6 +87,8 @@ const deliver = (query: Option.Option<string>, timeout: Duration.Duration) =>
     const known = yield* Lookup.known
     const wanted = Option.isNone(query) ? undefined : yield* Lookup.find(query.value, known)
     const agent = yield* Agents.find(dir)
+    const swept = wanted === undefined ? yield* EmptyRuns.sweep : 0
+    if (swept > 0) yield* Frame.note(`Removed ${Format.plural(swept, "folder")} of runs that never began.`)
     const session = yield* Session
     const progress = new SyncRuns.Progress()
     const line = yield* Effect.forkChild(showProgress(progress, session))
