@@ -26,7 +26,8 @@ describe("processes that are killed, stopped or meet", () => {
         const found = report.rounds.filter(({ findings }) => findings.length > 0)
         expect(found, `kept in ${report.folder}`).toEqual([])
         expect(report.rounds).toHaveLength(count)
-        expect(report.rounds.filter(({ acknowledged }) => acknowledged > 0).length).toBeGreaterThanOrEqual(count / 2)
+        // A trainer that was killed before it logged proves little: of some rounds that is the point, of most it is not.
+        expect(report.rounds.filter(({ acknowledged }) => acknowledged > 0).length).toBeGreaterThanOrEqual(0.7 * count)
       }
     )
   }

@@ -11,7 +11,8 @@ import * as names from "./setup/commands.mjs"
 import { makeVenv, pythonPath } from "./setup/python.ts"
 import { StepError, makeSteps, runMain, showDuration } from "./setup/steps.mjs"
 
-const usage = "usage: npm run chaos -- [--scenario NAME,…] [--count N] [--seed S] [--keep] [--list]"
+const usage =
+  "usage: npm run chaos -- [--scenario NAME,…] [--count N] [--seed S] [--keep] [--list]; a scenario is played once at least"
 
 const whole = (name: string, text: string) => {
   if (!/^\d{1,9}$/.test(text))

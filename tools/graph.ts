@@ -25,8 +25,14 @@ export const again = (command: string): string => {
 /** Two, since a laptop or a CI machine has that many cores free; more of them only slow each other down. */
 const parallel = 2
 
-/** The longest step, PyTorch's tests on a slow machine, takes a few minutes; a test that hangs should not hang the run. */
-const stepLimitMs = 15 * 60_000
+/**
+ * The longest step, the tests with their 10,000 histories, takes about five minutes on two free cores and fifteen on two that others work on
+ * as well. A test that hangs should not hang the run.
+ */
+const stepLimitMs = 30 * 60_000
+
+/** How often it is said what is still at work. */
+const sayEveryMs = 60_000
 
 /**
  * Steps start in the order of the list as soon as those they follow are through. After a failure, `stop` ends the others; `go on` runs all, those that follow the failed one too: a whole picture is worth a second error from one cause.
@@ -52,7 +58,9 @@ export const runGraph = async (
       if (stop.signal.aborted) return
       outcomes.set(step.name, "failed")
       if (onFailure === "stop") stop.abort()
-      say(`\n  ✗ ${step.name} … ${took()}\n${error.output}\n  To run it again: ${again(step.command)}\n`)
+      say(
+        `\n  ✗ ${step.name} … ${took()}\n${error.output}\n  ${error.message}\n  To run it again: ${again(step.command)}\n`
+      )
     } finally {
       running.delete(step.name)
     }
@@ -76,10 +84,16 @@ export const runGraph = async (
     return running.size
   }
 
+  const began = Date.now()
+  const news = setInterval(
+    () => say(`    ${showDuration(Date.now() - began)}: at work on ${[...running.keys()].join(" and ")}`),
+    sayEveryMs
+  )
   while (startWhatFits() > 0) {
     // oxlint-disable-next-line no-await-in-loop -- a free place is what the next turn waits for
     await Promise.race(running.values())
   }
+  clearInterval(news)
   for (const { name } of steps) if (!outcomes.has(name)) outcomes.set(name, "not run")
   return outcomes
 }

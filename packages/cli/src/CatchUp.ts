@@ -46,9 +46,11 @@ export const StoreTrouble = Context.Reference<string | undefined>("@tracelet/cli
   defaultValue: () => undefined
 })
 
-/** The name that a run's own record gives the store, or what it is called by default. */
-export const localName = (started: RunStarted): string =>
-  started.backends.find(({ plugin }) => plugin === storeId)?.name ?? "local"
+/** The name that a run's own record gives the store of the folder, or what it is called by default. Another store lies in a file of its own. */
+export const localName = (started: RunStarted): string => {
+  const stores = started.backends.filter(({ plugin }) => plugin === storeId)
+  return (stores.find(({ config }) => config["file"] === undefined) ?? stores[0])?.name ?? "local"
+}
 
 type CatchUpError = StorageError | BackendError
 type Needs = Journal | LocalReader | LocalStore

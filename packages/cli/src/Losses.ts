@@ -16,6 +16,16 @@ export const ofCursor = (cursor: Cursor | "damaged" | undefined): { readonly los
 
 const isNone = ({ gapBytes, unknown, damaged }: Losses): boolean => gapBytes + unknown + damaged === 0
 
+/** A point's record is 40 bytes. */
+const tornMax = 64
+
+/**
+ * Whether it is no more than what a kill leaves in the middle of a call. It may be a point that was damaged later, so it is said where a run is
+ * shown; but it is no reason to warn of the run.
+ */
+export const isTorn = ({ gapBytes, unknown, damaged }: Losses): boolean =>
+  gapBytes <= tornMax && unknown + damaged === 0
+
 /** Of the run: its lanes may have been closed at different times. */
 export const ofRun = (backends: Output.Backends): Losses | undefined => {
   const all = Object.values(backends).map(({ losses }) => losses ?? none)
@@ -35,6 +45,9 @@ export const add = (a: Losses = none, b: Losses = none): Losses => ({
 
 /** `4,096 bytes of the journal could not be read, 3 records are damaged: what they held was not delivered.` */
 export const sentence = ({ gapBytes, unknown, damaged }: Losses): string => {
+  if (isTorn({ gapBytes, unknown, damaged })) {
+    return `${Format.plural(gapBytes, "byte")} of the journal could not be read: what a kill leaves of a call that had not returned.`
+  }
   const parts = [
     ...(gapBytes > 0 ? [`${Format.plural(gapBytes, "byte")} of the journal could not be read`] : []),
     ...(damaged > 0 ? [`${Format.plural(damaged, "record")} ${damaged === 1 ? "is" : "are"} damaged`] : []),

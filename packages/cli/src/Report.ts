@@ -110,10 +110,11 @@ const backendsOf = (
     // A run whose record of the start is lost names no backend; what else was lost of it is said with the store that commands read.
     const isSalvaged = started.backends.length === 0 && Losses.ofCursor(yield* run.cursor("local")).losses !== undefined
     const named = isSalvaged ? [{ name: "local", plugin: CatchUp.storeId }] : started.backends
+    const localName = CatchUp.localName(started)
     for (const { name, plugin } of named) {
       const lane = seen?.[name]
       const standing =
-        plugin === CatchUp.storeId
+        plugin === CatchUp.storeId && name === localName
           ? asSeen(inStore, lane)
           : seenOr(orMissing(plugin, yield* ofCursor(run, name, total)), lane)
       entries.push([name, standing])

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import { describe } from "vitest"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Losses from "../src/Losses.ts"
 import * as Output from "../src/Output.ts"
 import { temporaryFolder, tracelet } from "./support/harness.ts"
 import { local, missing, training, writeEnded } from "./support/runs.ts"
@@ -54,4 +55,15 @@ describe("what could not be read of a journal", () => {
       })
     )
   )
+
+  it("is a call that was cut short where it is no more than a point", () => {
+    const torn = { gapBytes: 40, unknown: 0, damaged: 0 }
+    assert.isTrue(Losses.isTorn(torn))
+    assert.include(Losses.sentence(torn), "40 bytes of the journal could not be read: what a kill leaves of a call")
+    for (const more of [{ gapBytes: 80 }, { unknown: 1 }, { damaged: 1 }]) {
+      const losses = { ...torn, ...more }
+      assert.isFalse(Losses.isTorn(losses))
+      assert.include(Losses.sentence(losses), "what was logged there was not delivered")
+    }
+  })
 })

@@ -29,6 +29,7 @@ import * as Run from "./Run.ts"
 import { runStarted, type BackendReference, type RunStarted } from "./RunEvent.ts"
 import { Source } from "./Source.ts"
 import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
+import { describeValue } from "./internal/describeValue.ts"
 import { now, type JournalWriter } from "./internal/journalWriter.ts"
 
 /** Version of all packages of a release. */
@@ -230,7 +231,7 @@ const errorLengthMax = 4_096
 const describeCause = (exit: Exit.Failure<unknown, unknown>): string => {
   const reason = exit.cause.reasons.find(({ _tag }) => _tag !== "Interrupt")
   const error = reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : undefined
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error)
   return text.slice(0, errorLengthMax).toWellFormed()
 }
 

@@ -22,6 +22,7 @@ import { isStep } from "./Point.ts"
 import type { Run as RunData } from "./Run.ts"
 import { isSeriesContext, type SeriesContext } from "./SeriesContext.ts"
 import { contextProblem, stepProblem } from "./internal/journalWriter.ts"
+import { describeValue } from "./internal/describeValue.ts"
 import * as Json from "./internal/json.ts"
 import { StorageError } from "./internal/storageError.ts"
 
@@ -140,11 +141,18 @@ const writeValues = (
   const time = clock.currentTimeMillisUnsafe() / 1000
   // What is handed over may be anything, and may raise when it is read: never in the caller's loop.
   try {
-    for (const name in values) writer.point(name, values[name], options?.step, options?.context, time)
+    let isEmpty = true
+    for (const name in values) {
+      isEmpty = false
+      writer.point(name, values[name], options?.step, options?.context, time)
+    }
+    if (isEmpty && Json.entriesOf(values) === undefined) writer.refuse(notNamed, values)
   } catch (cause) {
-    writer.refuse("it raised when it was read", String(cause))
+    writer.refuse("it raised when it was read", cause)
   }
 }
+
+const notNamed = "it is no object of names and values"
 
 const whenFull = (
   current: CurrentRun["Service"],
@@ -201,7 +209,9 @@ const why = ({ writer }: CurrentRun["Service"]): string => writer.failure?.messa
 export const logParams = (params: { readonly [key: string]: unknown }): Effect.Effect<void, never, CurrentRun> =>
   event("params", ({ writer }, time) => {
     const entries: Array<[string, JsonObject[string]]> = []
-    for (const [key, value] of Object.entries(params)) {
+    const given = Json.entriesOf(params)
+    if (given === undefined) return writer.refuse(`params: ${notNamed}`, params)
+    for (const [key, value] of given) {
       const problem = Name.problem(key)
       const json = Json.normalise(value)
       if (problem !== undefined) writer.refuse(`param: ${problem}`, key)
@@ -248,7 +258,7 @@ const event = (
         try {
           write(current, now())
         } catch (cause) {
-          current.writer.refuse("it raised when it was read", `${what}: ${String(cause)}`)
+          current.writer.refuse("it raised when it was read", `${describeValue(what)}: ${describeValue(cause)}`)
         }
       })
     }
@@ -265,18 +275,19 @@ const event = (
 /** Tags with legal keys and values; the others are told to `refuse`. */
 export const toTags = (
   tags: NonNullable<RunOptions["tags"]>,
-  refuse: (problem: string, key: string) => void
+  refuse: (problem: string, what: unknown) => void
 ): { readonly [key: string]: string } => {
-  const entries = Array.isArray(tags)
-    ? tags.map((label: string): [string, string] => [label, ""])
-    : Object.entries(tags)
-  return Object.fromEntries(
-    entries.filter(([key, value]) => {
-      const problem = Name.problem(key) ?? valueProblem(value)
-      if (problem !== undefined) refuse(problem, key)
-      return problem === undefined
-    })
-  )
+  const given: Array<[unknown, unknown]> | undefined = Array.isArray(tags)
+    ? tags.map((label: unknown) => [label, ""])
+    : Json.entriesOf(tags)
+  if (given === undefined) refuse(notNamed, tags)
+  const legal: Array<[string, string]> = []
+  for (const [key, value] of given ?? []) {
+    const problem = Name.problem(key) ?? valueProblem(value)
+    if (problem !== undefined) refuse(problem, key)
+    else if (typeof key === "string" && typeof value === "string") legal.push([key, value])
+  }
+  return Object.fromEntries(legal)
 }
 
 /** Longest value of a tag, in UTF-16 units: at most 65,536 bytes (J5.22). */

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { describe } from "vitest"
 import { held, poison, transient } from "../src/BackendError.ts"
 import * as Journal from "../src/Journal.ts"
@@ -269,7 +270,13 @@ describe("Tracelet.layer", () => {
           throw new Error("read me not")
         }
       }
-      yield* Effect.gen(function* () {
+      // What the types let nobody write.
+      const untyped = (value: unknown) => JSON.parse("[null]", () => value)
+      // It has no text: `String(mute)` raises.
+      const mute: unknown = Object.create(null)
+      const said: Array<string> = []
+      const recorder = Logger.make(({ message }) => void said.push(String(message)))
+      const result = yield* Effect.gen(function* () {
         yield* Tracker.log({ ok: 1 }, { context: { subset: "val" } })
         for (const context of ["null", "5", '"x"', "[1]", '{"a":null}']) {
           yield* Tracker.log({ ok: 2 }, { context: anything(context) })
@@ -288,12 +295,42 @@ describe("Tracelet.layer", () => {
           },
           good: 1
         })
+        for (const json of ["5", "null", "[]"]) {
+          yield* Tracker.log(anything(json))
+          yield* Tracker.logParams(anything(json))
+          yield* Tracker.setTags(anything(json))
+        }
+        yield* Tracker.log(untyped(new Map([["a", 1]])))
+        yield* Tracker.setTags(anything('["demo", 3, null]'))
+        for (const name of [5, Symbol("name"), undefined, mute]) yield* Tracker.logText(untyped(name), "x")
+        yield* Tracker.log(
+          untyped(
+            new Proxy(
+              {},
+              {
+                ownKeys: () => {
+                  throw mute
+                }
+              }
+            )
+          )
+        )
         yield* Tracker.log({ ok: 4 })
-      }).pipe(Tracker.withRun(), Effect.provide(tracking(recording)))
+        return "the trained model"
+      }).pipe(
+        Tracker.withRun(),
+        Effect.provide(tracking(recording)),
+        Effect.provideService(Logger.CurrentLoggers, new Set([recorder]))
+      )
+      assert.strictEqual(result, "the trained model")
       assert.deepStrictEqual(
         recording.points.map(({ value }) => value),
         [1, 4]
       )
+      const refused = said.filter((line) => line.includes("not kept")).join("\n")
+      assert.include(refused, "4 values of run")
+      for (const reason of ["no object of names and values", "text: a name must be text", "tag: a name must be text"])
+        assert.include(refused, reason)
       assert.strictEqual(recording.closed[0]?.status, "finished")
     })
   )

@@ -22,7 +22,7 @@ export const scenario: Scenario = {
   name: "trainer",
   about: "a trainer is killed; its agent delivers the rest",
   share: 55,
-  dose: 10,
+  dose: 50,
   msMax: 45_000,
   round: Effect.fnUntraced(function* (turn) {
     const { findings, run, what } = yield* killed(turn)

@@ -326,6 +326,27 @@ def test_params_of_any_kind(folder: Path) -> None:
     assert (second, third, fourth) == ({"good": 1}, {"kept": 5}, {"lr": 0.5})
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Raising(dict):  # type: ignore[type-arg]
+    def items(self) -> Any:
+        raise Mute
+
+    def __iter__(self) -> Any:
+        raise Mute
+
+
+def test_an_error_that_cannot_be_said_does_not_reach_the_caller(folder: Path) -> None:
+    run = tracelet.start_logging("mute")
+    for call in (run.log, run.log_params, run.set_tags):
+        call(Raising(a=1))
+    tracelet.stop_logging()
+    assert run.refused == {"internal": 3}
+
+
 def test_tags(folder: Path) -> None:
     """J5.9, J5.22"""
     run = tracelet.start_logging("tags")

@@ -74,7 +74,10 @@ export const command = Command.make("runs", flags, ({ project, status, tag, sort
 
 /** Names the runs of whose journals something could not be read. */
 const noteLosses = (runs: ReadonlyArray<Report.Report>) => {
-  const damaged = runs.filter(({ backends }) => Losses.ofRun(backends) !== undefined)
+  const damaged = runs.filter(({ backends }) => {
+    const losses = Losses.ofRun(backends)
+    return losses !== undefined && !Losses.isTorn(losses)
+  })
   if (damaged.length === 0) return Effect.void
   const names = damaged.slice(0, namedMax).map(({ id, name }) => `${Text.printable(name)} (${id.slice(0, 8)})`)
   const more = damaged.length > namedMax ? " and more" : ""

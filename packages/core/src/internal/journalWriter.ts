@@ -16,6 +16,7 @@ import type { JournalStorage, StorageError } from "../JournalStorage.ts"
 import type { Payload } from "../RunEvent.ts"
 import * as Series from "../Series.ts"
 import { isSeriesContext, type SeriesContext } from "../SeriesContext.ts"
+import { describeValue } from "./describeValue.ts"
 import { GroupWriter, type SeriesEntry } from "./groupWriter.ts"
 import type { Identity, Role } from "./segment.ts"
 
@@ -102,10 +103,10 @@ export class JournalWriter {
     return this.refused
   }
 
-  /** Counts events that are not kept; `what` names the first of them. */
-  refuse(reason: string, what: string, count = 1): void {
+  /** Counts events that are not kept; `what` names the first of them: a name, or what was handed over in the place of one. */
+  refuse(reason: string, what: unknown, count = 1): void {
     const known = this.refused.get(reason)
-    this.refused.set(reason, { count: (known?.count ?? 0) + count, example: known?.example ?? what })
+    this.refused.set(reason, { count: (known?.count ?? 0) + count, example: known?.example ?? describeValue(what) })
   }
 
   /** True when the run has ended: nothing more is kept, and `isFull` is true too. */
@@ -215,7 +216,7 @@ export class JournalWriter {
   private defined(name: string, context: SeriesContext | undefined): SeriesEntry | undefined {
     const problem = Name.problem(name)
     if (problem !== undefined) {
-      this.refuse(problem, typeof name === "string" ? name : typeof name)
+      this.refuse(problem, name)
       return undefined
     }
     if (context !== undefined && !isSeriesContext(context)) {

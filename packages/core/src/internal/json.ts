@@ -54,9 +54,9 @@ const object = (value: object, depth: number): string | undefined => {
   if (value instanceof Set) return array([...value], depth)
   if (ArrayBuffer.isView(value)) return value instanceof DataView ? undefined : array(Object.values(value), depth)
   if (value instanceof Error || value instanceof RegExp) return JSON.stringify(String(value))
-  const entries: Array<[unknown, unknown]> = value instanceof Map ? [...value] : Object.entries(value)
+  const entries: Array<[unknown, unknown]> | undefined = value instanceof Map ? [...value] : entriesOf(value)
   // A promise, a WeakMap, a class that shows nothing of itself: `{}` would not be the value.
-  if (entries.length === 0 && !(value instanceof Map) && !isPlain(value)) return undefined
+  if (entries === undefined) return undefined
   const parts: Array<string> = []
   for (const [key, entry] of entries) {
     if (typeof key !== "string") return undefined
@@ -66,6 +66,13 @@ const object = (value: object, depth: number): string | undefined => {
     parts.push(`${JSON.stringify(key)}:${part}`)
   }
   return `{${parts.join(",")}}`
+}
+
+/** What stands in an object of a user's by name, or `undefined` when it is none, or hides what it holds. */
+export const entriesOf = (value: unknown): Array<[string, unknown]> | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  const entries = Object.entries(value)
+  return entries.length > 0 || isPlain(value) ? entries : undefined
 }
 
 const isPlain = (value: object): boolean => {

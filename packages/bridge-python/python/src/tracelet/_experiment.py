@@ -16,7 +16,7 @@ from ._losses import RETRY_SECONDS
 from ._opening import backend_names, run_started, split_secrets
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
 from ._ranks import announce, next_run_id, rank, withdraw
-from ._refusals import Refusals, describe, warn
+from ._refusals import Refusals, describe, describe_error, warn
 from ._series import InContext
 from ._status import ExitWatch, Outcome
 from ._stream import Stream
@@ -573,7 +573,7 @@ class Experiment:
         return clean
 
     def _fail(self, error: Exception) -> None:
-        self._refusals.add("internal", f"{type(error).__name__}: {error}")
+        self._refusals.add("internal", describe_error(error))
 
 
 # What stands in for `log_metric` while a run goes on explains itself like it.

@@ -113,6 +113,15 @@ class Refusals:
         self._counts = {}
 
 
+def describe_error(error: BaseException) -> str:
+    """Returns an error as `type: message`; never raises, though the error be the user's own."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:
+        return kind
+
+
 def describe(value: object) -> str:
     """Returns a short line about any value, for a warning; never raises."""
     try:

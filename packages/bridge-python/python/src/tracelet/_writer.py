@@ -39,7 +39,7 @@ from ._format import (
 )
 from ._ids import Identity
 from ._losses import Losses
-from ._refusals import Refusals, describe, warn
+from ._refusals import Refusals, describe, describe_error, warn
 from ._segment import Segment
 from ._series import InContext as InContext  # keys are part of what a writer takes
 from ._series import Series, SeriesKey, meet
@@ -543,7 +543,7 @@ class Writer:
         if self._was_inside:
             return
         if isinstance(name, str):
-            self._refusals.add("internal", f"{type(error).__name__}: {error}")
+            self._refusals.add("internal", describe_error(error))
         else:
             self._refusals.add("name", describe(name))
 

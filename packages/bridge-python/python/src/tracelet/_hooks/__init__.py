@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Callable, Optional
 
-from .._refusals import inform
+from .._refusals import describe_error, inform
 
 if TYPE_CHECKING:
     from ..settings import TraceletSettings
@@ -103,7 +103,7 @@ def _apply(name: str, module: ModuleType, patch: Patch) -> None:
     try:
         undo = patch(module)
     except Exception as error:
-        inform(f"{name} cannot be recorded: {type(error).__name__}: {error}")
+        inform(f"{name} cannot be recorded: {describe_error(error)}")
         return
     if undo is not None:
         _undo.append(undo)

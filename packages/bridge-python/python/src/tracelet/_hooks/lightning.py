@@ -14,6 +14,7 @@ from types import FrameType, ModuleType
 from typing import Callable
 
 from .._active import get_active
+from .._refusals import describe_error
 from . import Undo, replace
 
 MODULES = ("lightning.pytorch.trainer.trainer", "pytorch_lightning.trainer.trainer")
@@ -84,7 +85,7 @@ def _attach(trainer: object, package: str) -> None:
             trainer.loggers = [*loggers, ours(root)]  # type: ignore[attr-defined]
         _is_attached = True
     except Exception as error:
-        experiment.refuse("internal", f"Lightning's trainer takes no logger: {type(error).__name__}: {error}")
+        experiment.refuse("internal", f"Lightning's trainer takes no logger: {describe_error(error)}")
 
 
 class NoExperiment:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Callable
 
 from .._active import get_active
-from .._refusals import describe
+from .._refusals import describe, describe_error
 from .._values import to_float, to_step
 from . import Undo, lightning, replace
 
@@ -103,4 +103,4 @@ def _record_one(
         else:
             run.log({tag: scalar}, global_step, context)  # type: ignore[dict-item, arg-type]
     except Exception as error:
-        run.refuse("internal", f"{type(error).__name__}: {error}")
+        run.refuse("internal", describe_error(error))
