@@ -6,13 +6,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { readdir, rename, rm, stat } from "node:fs/promises"
-import { join } from "node:path"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
 import { LocalStore } from "@tracelet/backend-local/LocalStore"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Run from "@tracelet/core/Run"
+import * as RunFolder from "@tracelet/core/RunFolder"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import { storeId } from "./CatchUp.ts"
 import { CommandError } from "./Failure.ts"
@@ -47,7 +46,7 @@ export const losses = ({ lost, deadLetter }: Output.RemovedRun): string =>
 export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
   Effect.gen(function* () {
     const reports = yield* Report.reports(ids, known, agent)
-    const { folder } = yield* Journal
+    const journal = yield* Journal
     const doomed: Array<Doomed> = []
     for (const id of ids) {
       const run = known.journals.get(id)
@@ -64,7 +63,7 @@ export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
         project: report?.project ?? Run.defaultProject,
         name: report?.name ?? Run.defaultName(id),
         points: report?.points ?? 0,
-        bytes: yield* bytesIn(join(folder, "runs", id)),
+        bytes: yield* journal.storage.folderBytes(RunFolder.path(journal, id)),
         deadLetter: Object.values(report?.backends ?? {}).reduce((sum, { deadLetter }) => sum + deadLetter, 0),
         lost: Object.fromEntries(lost)
       }
@@ -79,9 +78,7 @@ export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
 /** Removes all of them. Fails before anything is gone when one of them is in use, or lives after all. */
 export const remove = (doomed: ReadonlyArray<Doomed>, isForced: boolean) =>
   Effect.gen(function* () {
-    const { folder } = yield* Journal
-    const runs = join(folder, "runs")
-    const away = ({ about }: Doomed) => join(runs, `${awayPrefix}${about.id}`)
+    const journal = yield* Journal
     yield* Effect.scoped(
       Effect.gen(function* () {
         for (const { about, run } of doomed) {
@@ -94,19 +91,13 @@ export const remove = (doomed: ReadonlyArray<Doomed>, isForced: boolean) =>
           if ((yield* (yield* LocalReader).confirmed(one.about.id)) !== undefined) {
             yield* (yield* LocalStore).forget(one.about.id)
           }
-          // In one step: half a run would look like a damaged one. Readers do not see a name like that (journal.md J1.2).
-          if (one.run !== undefined) yield* attempt(() => rename(join(runs, one.about.id), away(one)))
+          if (one.run !== undefined) yield* attempt(RunFolder.hide(journal, one.about.id))
         }
       })
     )
     // What an earlier command could not finish goes with it.
-    const left = yield* attempt(() => readdir(runs)).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
-    for (const name of left) {
-      if (name.startsWith(awayPrefix)) yield* attempt(() => rm(join(runs, name), { recursive: true, force: true }))
-    }
+    yield* attempt(RunFolder.removeHidden(journal))
   })
-
-const awayPrefix = ".removed-"
 
 const take = (
   about: Output.RemovedRun,
@@ -159,29 +150,13 @@ const undelivered = (about: Output.RemovedRun) =>
     hint: "`tracelet sync` delivers what can be delivered; with --force it is lost."
   })
 
-/** Of all files below; what goes meanwhile counts nothing. */
-const bytesIn = (folder: string): Effect.Effect<number> =>
-  Effect.promise(async () => {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
-    const files = entries.filter((entry) => entry.isFile())
-    const sizes = await Promise.all(
-      files.map(({ parentPath, name }) =>
-        stat(join(parentPath, name)).then(
-          ({ size }) => size,
-          () => 0
-        )
-      )
-    )
-    return sizes.reduce((sum, size) => sum + size, 0)
-  })
-
-const attempt = <A>(work: () => Promise<A>): Effect.Effect<A, CommandError> =>
-  Effect.tryPromise({
-    try: work,
-    catch: (cause) =>
+const attempt = (work: Effect.Effect<void, StorageError>): Effect.Effect<void, CommandError> =>
+  Effect.mapError(
+    work,
+    ({ message }) =>
       new CommandError({
         tag: "NotRemoved",
-        message: `Could not remove a run's files: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `Could not remove a run's files: ${message}`,
         hint: "When that is put right, run the command again."
       })
-  })
+  )

@@ -12,18 +12,7 @@ export interface Environment {
 
 export class Session extends Context.Service<
   Session,
-  {
-    readonly cwd: string
-    readonly env: Environment
-    /** Text or bytes as they are, on stdout. Returns when the stream has taken them. */
-    readonly out: (text: string | Uint8Array) => Effect.Effect<void>
-    /** Text on stderr. */
-    readonly err: (text: string) => Effect.Effect<void>
-    /** Asks on the terminal and answers with what was typed; `undefined` where nobody can be asked. */
-    readonly ask: ((question: string) => Effect.Effect<string>) | undefined
-    /** Columns of a terminal on stdout; `undefined` where it is something else. */
-    readonly columns: number | undefined
-    readonly isErrTerminal: boolean
+  Streams & {
     /** False: ASCII only. */
     readonly unicode: boolean
     readonly paint: Paint.Paint
@@ -34,9 +23,13 @@ export class Session extends Context.Service<
 export interface Streams {
   readonly cwd: string
   readonly env: Environment
+  /** Text or bytes as they are, on stdout. Returns when the stream has taken them. */
   readonly out: (text: string | Uint8Array) => Effect.Effect<void>
+  /** Text on stderr. */
   readonly err: (text: string) => Effect.Effect<void>
+  /** Asks on the terminal and answers with what was typed; `undefined` where nobody can be asked. */
   readonly ask: ((question: string) => Effect.Effect<string>) | undefined
+  /** Columns of a terminal on stdout; `undefined` where it is something else. */
   readonly columns: number | undefined
   readonly isErrTerminal: boolean
 }

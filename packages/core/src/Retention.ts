@@ -15,6 +15,7 @@ import type { Journal } from "./Journal.ts"
 import type { StorageError } from "./JournalStorage.ts"
 import type { Targets } from "./Pipeline.ts"
 import { Run, RunId, Status } from "./Run.ts"
+import * as RunFolder from "./RunFolder.ts"
 import type { RunStarted } from "./RunEvent.ts"
 import type { RunJournal } from "./RunJournal.ts"
 import { decodeText, encodeText } from "./internal/bytes.ts"
@@ -96,7 +97,7 @@ export const survey = (journal: Journal["Service"]): Effect.Effect<ReadonlyArray
       Effect.scoped(
         Effect.gen(function* () {
           const run = yield* journal.open(id)
-          const bytes = yield* journal.storage.folderBytes(folderOf(journal, id))
+          const bytes = yield* journal.storage.folderBytes(RunFolder.path(journal, id))
           const started = yield* run.started
           const { endedAt } = yield* run.standing(yield* run.writersNow)
           const obstacle = yield* obstacleOf(run, started)
@@ -151,7 +152,7 @@ export const remove = (
         why,
         by: { host: storage.host.name, pid: storage.host.pid },
         points: (yield* run.countFrom(new Map())).points,
-        bytes: yield* storage.folderBytes(folderOf(journal, id)),
+        bytes: yield* storage.folderBytes(RunFolder.path(journal, id)),
         backends: Object.fromEntries(backends)
       }
       const records = storage.join(journal.folder, "removed")
@@ -160,11 +161,8 @@ export const remove = (
       for (const target of (yield* targetsOf(started)).values()) {
         if ("backend" in target && target.backend.forget !== undefined) yield* target.backend.forget(id)
       }
-      // In one step: half a run would look like a damaged one. Readers do not see a name like that (J1.2).
-      const away = storage.join(journal.folder, "runs", `${awayPrefix}${id}`)
-      yield* storage.rename(folderOf(journal, id), away)
-      yield* storage.syncFolder(storage.join(journal.folder, "runs"))
-      yield* storage.removeFolder(away)
+      yield* RunFolder.hide(journal, id)
+      yield* RunFolder.removeHidden(journal)
       return record
     })
   )
@@ -177,7 +175,7 @@ export const apply = (
 ): Effect.Effect<ReadonlyArray<Removed>, StorageError | BackendError> =>
   Effect.gen(function* () {
     if (isEmpty(policy)) return []
-    yield* removeLeftOvers(journal)
+    yield* RunFolder.removeHidden(journal)
     const chosen = choose(yield* survey(journal), policy, (yield* Clock.currentTimeMillis) / 1000)
     const removed: Array<Removed> = []
     for (const choice of chosen) {
@@ -186,18 +184,6 @@ export const apply = (
     }
     return removed
   })
-
-const awayPrefix = ".removed-"
-
-/** What an earlier removal could not finish. */
-export const removeLeftOvers = ({ folder, storage }: Journal["Service"]): Effect.Effect<void, StorageError> =>
-  Effect.flatMap(storage.list(storage.join(folder, "runs")), (names) =>
-    Effect.forEach(
-      names.filter((name) => name.startsWith(awayPrefix)),
-      (name) => storage.removeFolder(storage.join(folder, "runs", name)),
-      { discard: true }
-    )
-  )
 
 /** Records of runs that are gone, in no order. One that cannot be read is passed over, and so is that of a run that is there. */
 export const removedRuns = (journal: Journal["Service"]): Effect.Effect<ReadonlyArray<Removed>, StorageError> =>
@@ -213,8 +199,6 @@ export const removedRuns = (journal: Journal["Service"]): Effect.Effect<Readonly
     }
     return records
   })
-
-const folderOf = ({ folder, storage }: Journal["Service"], run: string): string => storage.join(folder, "runs", run)
 
 const ageUnits: ReadonlyMap<string, number> = new Map([
   ["m", 60],

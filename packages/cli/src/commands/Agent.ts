@@ -39,7 +39,7 @@ const status = Command.make("status", {}, () =>
           run.status,
           name,
           backend.state,
-          `${Format.count(backend.delivered)} delivered`,
+          `${Format.plural(backend.delivered, "event")} delivered`,
           remarks({ ...backend, state: "idle" }).join(", ")
         ])
       )

@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { Journal } from "@tracelet/core/Journal"
 import * as Retention from "@tracelet/core/Retention"
+import * as RunFolder from "@tracelet/core/RunFolder"
 import * as Distribution from "../Distribution.ts"
 import { CommandError, UsageError } from "../Failure.ts"
 import * as Format from "../Format.ts"
@@ -65,7 +66,7 @@ export const command = Command.make("prune", flags, ({ age, bytes, yes }) =>
         yes || (chosen.length > 0 && ask !== undefined && isYes(yield* ask(question(chosen, candidates, now))))
       const removed: Array<Retention.Removed> = []
       if (isTold) {
-        yield* Retention.removeLeftOvers(journal)
+        yield* RunFolder.removeHidden(journal)
         const distribution = yield* Distribution.make()
         for (const choice of chosen) {
           const outcome = yield* Retention.remove(journal, choice, distribution.targetsOf)
