@@ -20,8 +20,8 @@ import pytest
 from journal_reader import read_run
 
 import tracelet
+import tracelet._appender
 import tracelet._losses
-import tracelet._writer
 
 # The calls by which segments, headers, records, blobs, locks and folders come to the disk.
 SITES = ("mkdir", "open", "posix_fallocate", "write", "rename")
@@ -65,7 +65,7 @@ def all_views(folder: Path) -> list[Any]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting between two looks at the disk."""
     monkeypatch.setattr(tracelet._losses, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(tracelet._writer, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(tracelet._appender, "LOOK_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("writer", ["mmap", "write"])

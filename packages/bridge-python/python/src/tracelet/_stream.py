@@ -2,7 +2,7 @@
 
 It knows when a new segment is due and how it begins (docs/spec/journal.md J2.5, J2.6, J5.4), reserves the next one
 ahead of time, and remembers what has not been synced yet. What goes into records is the writer's business
-(`_writer.py`), and so is the writer's lock between threads, under which everything here but `sync` is called.
+(`_writer.py`), and so is the lock between threads (`_turns.py`), under which everything here but `sync` is called.
 """
 
 from __future__ import annotations
