@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pydoc
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,21 @@ def test_log_metric_takes_its_arguments_by_name_in_every_state(folder: Path) -> 
     assert run.refused == {"inactive": 2, "step": 1, "argument": 1}  # the last: step=99 beside iteration=7
     points = [(3, 0.5), (4, 1.0), (5, 1.5), (6, 2.0), (7, 2.5), (8, 3.0)]
     assert primary(only_run(folder)).points("loss") == points
+
+
+def test_help_shows_what_a_user_calls(folder: Path) -> None:
+    """Whether the run goes on or not: not what stands in for a method then, nor the types that it is quick for."""
+    texts = []
+    run = tracelet.Experiment("help")
+    for step in (run.start, run.stop, lambda: None):
+        texts.append(pydoc.plain(pydoc.render_doc(run.log_metric)))
+        step()
+    assert texts[0] == texts[1] == texts[2]
+    assert "log_metric(name: 'str', value: 'object', iteration: 'int | None' = None" in texts[0]
+    assert "method of tracelet._experiment.Experiment instance" in texts[0]
+    public = [getattr(tracelet, name) for name in tracelet.__all__ if name != "__version__"]
+    for text in (*texts, *(pydoc.plain(pydoc.render_doc(thing)) for thing in public)):
+        assert not re.search(r"\bWriter\b|SeriesKey|_writer", text)
 
 
 def test_log_metric_by_name_while_disabled(folder: Path) -> None:

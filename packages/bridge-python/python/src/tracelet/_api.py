@@ -31,18 +31,19 @@ def start_logging(
         with tracelet.start_logging("baseline", project="digits") as run:
             run.log({"loss": 0.5}, step=0)
 
-    Arguments beat `TRACELET_*` variables, which beat `.env`.
+    An argument that is left out is taken from the environment (`TRACELET_PROJECT` and so on), else from a file `.env`.
 
     Args:
         exp_name: the run's name; default `run-` and the first 8 characters of its id.
-        project: default `default`.
-        backend: names of backends, a list or a comma list; default `local`. `none` records nothing.
-        api_key: for the backends; never written to the disk.
-        backend_url: as `api_key`.
-        config: any field of `TraceletSettings`, and configuration of backends under their names.
+        project: what groups runs that are meant to be compared; default `default`.
+        backend: where the run goes: a name, several with commas between them, or a list; default `local`, the
+            database beside the journal. `none` records nothing.
+        api_key: the key for those backends that want one; never written to the disk.
+        backend_url: the address of the backend's server; never written to the disk, since it may hold a password.
+        config: any field of `TraceletSettings` by its name, `tags`, and for each backend a dictionary under its name.
 
     Returns:
-        The run. It never raises for what the caller passed or for what the machine lacks.
+        The run, an `Experiment`. It never raises for what the caller passed or for what the machine lacks.
     """
     active = get_active()
     if active is not None:

@@ -576,8 +576,16 @@ class Experiment:
         self._refusals.add("internal", describe_error(error))
 
 
-# What stands in for `log_metric` while a run goes on explains itself like it.
-Writer.log.__doc__ = Experiment.log_metric.__doc__
+def _present(inside: Callable[..., None], outside: Callable[..., None]) -> None:
+    """Has `help(run.log_metric)` show what a user calls, and not what stands in for it while the run goes on."""
+    for name in ("__doc__", "__name__", "__qualname__", "__module__", "__annotations__"):
+        setattr(inside, name, getattr(outside, name))
+    # `help` names the class of what a method is bound to; no message of ours does.
+    for name in ("__name__", "__qualname__", "__module__"):
+        setattr(Writer, name, getattr(Experiment, name))
+
+
+_present(Writer.log, Experiment.log_metric)
 
 
 def is_disabled(settings: TraceletSettings) -> bool:
