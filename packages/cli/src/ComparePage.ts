@@ -150,15 +150,8 @@ const head = ({ a, b, now }: Page, session: Terminal): ReadonlyArray<string> => 
     Format.count(run.points),
     { text: run.id.slice(0, 8), brush: paint.dim }
   ]
-  return Table.render(columns, [row("A", brush.a, a), row("B", brush.b, b)], tableOptions(session, 0))
+  return Table.render(columns, [row("A", brush.a, a), row("B", brush.b, b)], Table.on(session))
 }
-
-const tableOptions = ({ paint, columns, unicode }: Terminal, indent: number): Table.TableOptions => ({
-  paint,
-  width: columns ?? Infinity,
-  indent,
-  ellipsis: unicode ? "…" : "..."
-})
 
 /** What a run does not have. */
 const none = ({ unicode }: Terminal): string => (unicode ? "–" : "-")
@@ -190,7 +183,7 @@ const params = ({ params: all, isWhole }: Page, session: Terminal): ReadonlyArra
     { text: text(a), ...(differs ? { brush: brush.a } : {}) },
     { text: text(b), ...(differs ? { brush: brush.b } : {}) }
   ])
-  return [title, ...Table.render(columns, rows, tableOptions(session, 2))]
+  return [title, ...Table.render(columns, rows, Table.on(session, { indent: 2 }))]
 }
 
 const series = ({ series: all }: Page, session: Terminal): ReadonlyArray<string> => {
@@ -222,7 +215,7 @@ const series = ({ series: all }: Page, session: Terminal): ReadonlyArray<string>
   ])
   return [
     paint.bold("Series") + paint.dim(` (${Format.count(all.length)})`),
-    ...Table.render(columns, rows, tableOptions(session, 2))
+    ...Table.render(columns, rows, Table.on(session, { indent: 2 }))
   ]
 }
 

@@ -113,14 +113,6 @@ const ending = ({ ending: { error, exitCode }, isWhole }: Page, session: Termina
 const title = (text: string, session: Terminal, count?: number): string =>
   session.paint.bold(text) + (count === undefined ? "" : session.paint.dim(` (${Format.count(count)})`))
 
-const options = (session: Terminal, isHeaded: boolean): Table.TableOptions => ({
-  paint: session.paint,
-  width: session.columns ?? Infinity,
-  indent: 2,
-  ellipsis: marks(session).ellipsis,
-  head: isHeaded
-})
-
 const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> => {
   const all = Object.entries(report.backends)
   if (all.length === 0) return []
@@ -145,7 +137,7 @@ const backends = ({ report }: Page, session: Terminal): ReadonlyArray<string> =>
   const losses = Losses.ofRun(report.backends)
   return [
     title("Backends", session),
-    ...Table.render(columns, rows, options(session, false)),
+    ...Table.render(columns, rows, Table.on(session, { indent: 2, head: false })),
     ...reasons,
     ...(losses === undefined ? [] : [`  ${session.paint.yellow(Losses.sentence(losses))}`])
   ]
@@ -167,7 +159,7 @@ const params = ({ params: all, isWhole }: Page, session: Terminal): ReadonlyArra
   ]
   return [
     title("Params", session, all.size),
-    ...Table.render(columns, rows, options(session, false)),
+    ...Table.render(columns, rows, Table.on(session, { indent: 2, head: false })),
     ...leftOut(all.size - shown.length, session)
   ]
 }
@@ -204,7 +196,7 @@ const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArra
   ])
   return [
     title("Series", session, all.length),
-    ...Table.render(columns, rows, options(session, true)),
+    ...Table.render(columns, rows, Table.on(session, { indent: 2 })),
     ...leftOut(all.length - shown.length, session)
   ]
 }

@@ -3,6 +3,7 @@
  * has its texts cut, the longest first; on anything but a terminal only what no line should hold.
  */
 import type { Brush, Paint } from "./Paint.ts"
+import { marks, type Session } from "./Session.ts"
 import * as Text from "./Text.ts"
 
 export interface Column {
@@ -31,6 +32,14 @@ export interface TableOptions {
   /** False: rows only. */
   readonly head?: boolean
 }
+
+/** As the terminal shows it. */
+export const on = (session: Session["Service"], more: Pick<TableOptions, "indent" | "head"> = {}): TableOptions => ({
+  paint: session.paint,
+  width: session.columns ?? Infinity,
+  ellipsis: marks(session).ellipsis,
+  ...more
+})
 
 const gap = 2
 

@@ -4,7 +4,7 @@
  * and each holds twice as many points. So at the end there are between half as many buckets as allowed, and all.
  */
 import type { Columns } from "../LocalReader.ts"
-import { makeColumns } from "./bytes.ts"
+import { copyPoint, makeColumns } from "./bytes.ts"
 
 /** Places of a bucket: its minimum, its maximum, its NaN. */
 const places = 3
@@ -130,10 +130,4 @@ export class DownSampler {
     if (maxAt !== none) set(bucket + 1, maxAt)
     if (nanAt !== none && this.#numbers[bucket + 2] === none) set(bucket + 2, nanAt)
   }
-}
-
-const copyPoint = (target: Columns, at: number, source: Columns, from: number): void => {
-  target.steps[at] = source.steps[from] ?? 0
-  target.values[at] = source.values[from] ?? NaN
-  target.times[at] = source.times[from] ?? 0
 }

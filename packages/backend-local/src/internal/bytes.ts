@@ -80,3 +80,10 @@ export const copyColumns = (target: Columns, at: number, source: Columns, from: 
   target.values.set(source.values.subarray(from, to), at)
   target.times.set(source.times.subarray(from, to), at)
 }
+
+/** Copies point `from` of `source` to `at` in `target`. */
+export const copyPoint = (target: Columns, at: number, source: Columns, from: number): void => {
+  target.steps[at] = source.steps[from] ?? 0
+  target.values[at] = source.values[from] ?? NaN
+  target.times[at] = source.times[from] ?? 0
+}

@@ -1,7 +1,11 @@
 /** The rows that the writer and the reader both know: a run's marks and counts. */
+import type { SQLOutputValue } from "node:sqlite"
 import type { Confirmed } from "@tracelet/core/Backend"
 import { start, type Mark } from "@tracelet/core/Cursor"
 import { asNumber, asText, type Connection } from "./Connection.ts"
+
+/** Values by the column's name. */
+export type Row = Readonly<Record<string, SQLOutputValue>>
 
 /** The run's number in the store; `undefined` when it is not there. */
 export const findRun = (connection: Connection, id: string): number | undefined => {
@@ -24,13 +28,15 @@ export const readConfirmed = (connection: Connection, run: number): Confirmed | 
       asText(mark["writer"]),
       { position: asNumber(mark["position"]), index: asNumber(mark["point"]) }
     ])
-  return {
-    marks: new Map(marks),
-    counts: {
-      delivered: asNumber(row["delivered"]),
-      rejected: asNumber(row["rejected"]),
-      filtered: asNumber(row["filtered"])
-    },
-    closed: asNumber(row["closed"]) === 1
-  }
+  return { marks: new Map(marks), ...toDelivered(row) }
 }
+
+/** What a row of `run` says of how far its delivery is. */
+export const toDelivered = (row: Row): Pick<Confirmed, "counts" | "closed"> => ({
+  counts: {
+    delivered: asNumber(row["delivered"]),
+    rejected: asNumber(row["rejected"]),
+    filtered: asNumber(row["filtered"])
+  },
+  closed: asNumber(row["closed"]) === 1
+})

@@ -5,8 +5,7 @@ import * as Run from "@tracelet/core/Run"
 import type { RunRow, RunsQuery } from "../LocalReader.ts"
 import { candidatesMax, nearest, RunAmbiguous, RunNotFound, type Candidate } from "../RunLookup.ts"
 import { asNumber, asText, UnexpectedRow, type Connection } from "./Connection.ts"
-
-type Row = Readonly<Record<string, SQLOutputValue>>
+import { toDelivered, type Row } from "./rows.ts"
 
 const orderBy: { readonly [sort in NonNullable<RunsQuery["sort"]>]: string } = {
   newest: "started_at DESC, run DESC",
@@ -92,12 +91,7 @@ const toRunRow = (connection: Connection, row: Row): RunRow => ({
   endedAt: row["ended_at"] === null ? null : asNumber(row["ended_at"]),
   tags: readTags(connection, asNumber(row["run"])),
   points: asNumber(row["points"]),
-  counts: {
-    delivered: asNumber(row["delivered"]),
-    rejected: asNumber(row["rejected"]),
-    filtered: asNumber(row["filtered"])
-  },
-  closed: asNumber(row["closed"]) === 1
+  ...toDelivered(row)
 })
 
 const isStatus = Schema.is(Run.Status)

@@ -3,7 +3,7 @@
  * reads on only when it is asked, 64 chunks at a time; let it run within one transaction.
  */
 import type { Columns } from "../LocalReader.ts"
-import { makeColumns, readChunk, type TailColumns } from "./bytes.ts"
+import { copyPoint, makeColumns, readChunk, type TailColumns } from "./bytes.ts"
 import { readTailOf } from "./compact.ts"
 import { asBlob, asNumber, type Connection } from "./Connection.ts"
 import { chunkKey } from "./keys.ts"
@@ -83,12 +83,6 @@ const select = (block: Columns, keep: (index: number) => boolean): Columns => {
     if (keep(i)) copyPoint(kept, at++, block, i)
   }
   return kept
-}
-
-const copyPoint = (target: Columns, at: number, source: Columns, from: number): void => {
-  target.steps[at] = source.steps[from] ?? 0
-  target.values[at] = source.values[from] ?? NaN
-  target.times[at] = source.times[from] ?? 0
 }
 
 /** Of the sources' next points always the earliest, of equally early ones that of the first source: each source keeps its order. */

@@ -51,7 +51,7 @@ const status = Command.make("status", {}, () =>
         { title: "delivered", align: "right" },
         { title: "left", align: "left" }
       ]
-      const table = Table.render(columns, rows, { paint: session.paint, width: session.columns ?? Infinity })
+      const table = Table.render(columns, rows, Table.on(session))
       const reasons = Object.entries(Report.sums(found.agent.status.runs)).flatMap(([name, sum]) =>
         sum.reasons.map((reason) => `${name}: ${Text.printable(reason)}`)
       )

@@ -12,7 +12,7 @@ import * as Frame from "../Frame.ts"
 import * as Losses from "../Losses.ts"
 import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
-import { marks, Session } from "../Session.ts"
+import { Session } from "../Session.ts"
 import * as Table from "../Table.ts"
 import * as Text from "../Text.ts"
 import { Place } from "../Workspace.ts"
@@ -137,8 +137,7 @@ const print = (runs: ReadonlyArray<Report.Report>, total: number) =>
       backendsText(session, run.backends),
       { text: run.id.slice(0, 8), brush: paint.dim }
     ])
-    const { ellipsis } = marks(session)
-    return yield* Frame.printLines(Table.render(columns, rows, { paint, width: session.columns ?? Infinity, ellipsis }))
+    return yield* Frame.printLines(Table.render(columns, rows, Table.on(session)))
   })
 
 export const statusBrush = ({ paint }: Session["Service"], status: string) =>

@@ -70,8 +70,7 @@ export const backendsTable = (
   backends: Output.FolderStatus["backends"],
   session: Session["Service"]
 ): ReadonlyArray<string> => {
-  const { paint } = session
-  const { good, warning, bad, ellipsis } = marks(session)
+  const { good, warning, bad } = marks(session)
   const columns: ReadonlyArray<Table.Column> = [
     { title: "", align: "left" },
     { title: "backend", align: "left" },
@@ -88,7 +87,7 @@ export const backendsTable = (
     Format.count(sum.deadLetter),
     Format.count(sum.runs)
   ])
-  const table = Table.render(columns, rows, { paint, width: session.columns ?? Infinity, ellipsis })
+  const table = Table.render(columns, rows, Table.on(session))
   const reasons = Object.entries(backends).flatMap(([name, sum]) =>
     [...sum.reasons, ...(sum.losses === undefined ? [] : [Losses.sentence(sum.losses)])].map(
       (reason) => `${name}: ${Text.printable(reason)}`
