@@ -4,7 +4,7 @@
 import type { Points } from "@tracelet/backend-local/LocalReader"
 import { isJsonObject, type Json as JsonValue } from "@tracelet/core/JsonObject"
 import * as Chart from "./Chart.ts"
-import { statusBrush } from "./commands/Runs.ts"
+import { facts } from "./commands/Runs.ts"
 import { sortedContext } from "./ExportLines.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
@@ -143,11 +143,7 @@ const head = ({ a, b, now }: Page, session: Terminal): ReadonlyArray<string> => 
   const row = (letter: "A" | "B", own: Brush, run: Report) => [
     { text: letter, brush: own },
     { text: Text.printable(run.name), brush: own },
-    Text.printable(run.project),
-    { text: run.status, brush: statusBrush(session, run.status) },
-    Format.time(run.startedSeconds),
-    Format.duration((run.endedSeconds ?? now) - run.startedSeconds),
-    Format.count(run.points),
+    ...facts(run, now, session),
     { text: run.id.slice(0, 8), brush: paint.dim }
   ]
   return Table.render(columns, [row("A", brush.a, a), row("B", brush.b, b)], Table.on(session))

@@ -129,16 +129,25 @@ const print = (runs: ReadonlyArray<Report.Report>, total: number) =>
     ]
     const rows = runs.map((run) => [
       { text: Text.printable(run.name), brush: paint.bold },
-      Text.printable(run.project),
-      { text: run.status, brush: statusBrush(session, run.status) },
-      Format.time(run.startedSeconds),
-      Format.duration((run.endedSeconds ?? now) - run.startedSeconds),
-      Format.count(run.points),
+      ...facts(run, now, session),
       backendsText(session, run.backends),
       { text: run.id.slice(0, 8), brush: paint.dim }
     ])
     return yield* Frame.printLines(Table.render(columns, rows, Table.on(session)))
   })
+
+/** Cells of a run: project, status, when it started, how long it took, points. `now` in seconds since the Unix epoch. */
+export const facts = (
+  run: Report.Report,
+  now: number,
+  session: Session["Service"]
+): ReadonlyArray<string | Table.Cell> => [
+  Text.printable(run.project),
+  { text: run.status, brush: statusBrush(session, run.status) },
+  Format.time(run.startedSeconds),
+  Format.duration((run.endedSeconds ?? now) - run.startedSeconds),
+  Format.count(run.points)
+]
 
 export const statusBrush = ({ paint }: Session["Service"], status: string) =>
   status === "finished"
