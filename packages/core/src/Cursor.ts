@@ -18,7 +18,15 @@ export type Marks = ReadonlyMap<string, Mark>
 
 export const Pin = Schema.Struct({
   route: Schema.NullOr(Schema.Json),
-  processors: Schema.Array(Schema.Struct({ id: Schema.String, version: Schema.String, config: JsonObject }))
+  processors: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      version: Schema.String,
+      config: JsonObject,
+      /** Of a stateful one: the name of its derived journal. */
+      derived: Schema.optionalKey(Id)
+    })
+  )
 })
 export interface Pin extends Schema.Schema.Type<typeof Pin> {}
 

@@ -17,13 +17,15 @@ import type { Backend, BackendRun, Batch } from "./Backend.ts"
 import { held, transient, type BackendError } from "./BackendError.ts"
 import type { State } from "./BackendStanding.ts"
 import * as Cursor from "./Cursor.ts"
+import type { Derivations } from "./Derivation.ts"
 import type { StorageError } from "./JournalStorage.ts"
 import type { JsonObject } from "./JsonObject.ts"
 import type { Processor } from "./Processor.ts"
 import type { Route } from "./Route.ts"
-import { countOf, kindOf, slice, type RunEvent, type RunStarted } from "./RunEvent.ts"
+import { countOf, kindOf, type RunEvent, type RunStarted } from "./RunEvent.ts"
 import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
+import { at, countEvents, headOf, restOf } from "./internal/places.ts"
 
 export interface LaneStatus {
   readonly state: State
@@ -67,6 +69,7 @@ export class Lane {
   private readonly run: RunJournal
   private readonly started: RunStarted
   private readonly target: Target
+  private readonly derivations: Derivations
   private readonly wakeUp = Latch.makeUnsafe(false)
   private cursor: Cursor.Cursor
   private marks = new Map<string, Cursor.Mark>()
@@ -82,17 +85,18 @@ export class Lane {
   /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
   private aside: ReadonlyArray<LetterId> | undefined
 
-  constructor(name: string, run: RunJournal, started: RunStarted, target: Target) {
+  constructor(name: string, run: RunJournal, started: RunStarted, target: Target, derivations: Derivations) {
     this.name = name
     this.run = run
     this.started = started
     this.target = target
+    this.derivations = derivations
     this.cursor = {
       version: 1,
       run: run.id,
       backend: name,
       epoch: 0,
-      pin: pinOf(target),
+      pin: pinOf(target, derivations),
       remote: null,
       writers: {},
       counts: Cursor.noCounts,
@@ -137,7 +141,8 @@ export class Lane {
   private get session(): Effect.Effect<void, LaneError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const opened = yield* this.target.permits.withPermit(this.open)
-      const reader = yield* this.run.reader(this.marks, this.target.backend.capabilities.limits)
+      const { limits } = this.target.backend.capabilities
+      const reader = yield* this.run.reader(this.marks, limits, this.derivations)
       yield* Effect.addFinalizer(() => (this.isUnsaved ? Effect.ignore(this.save({ sync: false })) : Effect.void))
       let pause = pollShortest
       for (;;) {
@@ -158,6 +163,9 @@ export class Lane {
           continue
         }
         this.settle("idle")
+        // What is left to derive does not come: the lane says why in the place of whoever derives.
+        const problem = this.derivations.problem()
+        if (problem !== undefined) [this.state, this.reason] = [problem.state, problem.reason]
         // Quiet for a while: whoever reads the file sees what was confirmed.
         if (this.isUnsaved && Duration.isGreaterThan(pause, saveAfterQuiet)) yield* this.save({ sync: false })
         yield* this.untilWoken(pause)
@@ -194,13 +202,15 @@ export class Lane {
       if (known !== undefined && known !== "damaged") {
         this.cursor = known
         const pinned = JSON.stringify(known.pin)
-        if (pinned !== JSON.stringify(pinOf(this.target))) {
+        if (pinned !== JSON.stringify(pinOf(this.target, this.derivations))) {
           return yield* held(
             this.name,
             `Run ${this.run.id} was begun with another route or other processors (${pinned}). Deliver it where those are configured.`
           )
         }
       }
+      const problem = this.derivations.problem()
+      if (problem?.state === "held") return yield* held(this.name, problem.reason)
       const { run, time } = this.started
       const opened = yield* backend.open({ run, startedAt: time, remote: this.cursor.remote })
       if (opened.confirmed === undefined) {
@@ -253,7 +263,7 @@ export class Lane {
       // Start, end and heartbeats reach a backend by `open` and `close`.
       if (kind === undefined) continue
       const isWanted = backend.capabilities.kinds.has(kind) && (route === undefined || route.accepts(event))
-      let processed: RunEvent | undefined = isWanted ? event : undefined
+      let processed = isWanted ? this.derivations.keep(batch.writer, event) : undefined
       for (const processor of processors) processed = processed === undefined ? undefined : processor.apply(processed)
       filtered += countOf(event) - (processed === undefined ? 0 : countOf(processed))
       if (processed !== undefined) events.push(processed)
@@ -402,54 +412,20 @@ export const start = (
   name: string,
   run: RunJournal,
   started: RunStarted,
-  target: Target
+  target: Target,
+  derivations: Derivations
 ): Effect.Effect<Lane, never, Scope.Scope> => {
-  const lane = new Lane(name, run, started, target)
+  const lane = new Lane(name, run, started, target, derivations)
   return Effect.as(Effect.forkScoped(lane.deliver), lane)
 }
 
-const pinOf = ({ route, processors }: Target): Cursor.Pin => ({
+const pinOf = ({ route, processors }: Target, derivations: Derivations): Cursor.Pin => ({
   route: route?.pinned ?? null,
-  processors: processors.map(({ id, version, config }) => ({ id, version, config }))
+  processors: [
+    ...processors.map(({ id, version, config }) => ({ id, version, config })),
+    ...derivations.processors.map(({ id, version, config, name }) => ({ id, version, config, derived: name }))
+  ]
 })
-
-// ---- places within a batch ----
-
-interface Place {
-  readonly event: number
-  readonly index: number
-}
-
-const countEvents = (events: ReadonlyArray<RunEvent>): number => events.reduce((sum, event) => sum + countOf(event), 0)
-
-/** Where the event lies that has `n` others before it. */
-const at = (events: ReadonlyArray<RunEvent>, n: number): Place => {
-  let before = 0
-  for (const [i, event] of events.entries()) {
-    const count = countOf(event)
-    if (before + count > n) return { event: i, index: n - before }
-    before += count
-  }
-  return { event: events.length, index: 0 }
-}
-
-const headOf = (events: ReadonlyArray<RunEvent>, { event, index }: Place): ReadonlyArray<RunEvent> => {
-  const whole = events.slice(0, event)
-  const cut = events[event]
-  return cut?._tag === "PointBatch" && index > 0 ? [...whole, slice(cut, 0, index)] : whole
-}
-
-/** The batch from `place` on. */
-const restOf = (batch: Batch, place: Place): Batch => {
-  const cut = batch.events[place.event]
-  if (cut === undefined) return { ...batch, from: batch.to, events: [] }
-  const isPoints = cut._tag === "PointBatch"
-  const from: Cursor.Mark = isPoints
-    ? { position: cut.positions[place.index] ?? batch.to.position, index: cut.indices[place.index] ?? 0 }
-    : { position: cut.position, index: 0 }
-  const first = isPoints && place.index > 0 ? slice(cut, place.index, cut.count) : cut
-  return { ...batch, from, events: [first, ...batch.events.slice(place.event + 1)] }
-}
 
 const identityOf = ({ index, position, writer }: LetterId): string => `${writer} ${position}.${index}`
 

@@ -7,10 +7,12 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BackendStanding } from "./BackendStanding.ts"
 import * as Cursor from "./Cursor.ts"
-import { failedStatus, start, type Lane, type LaneStatus, type Target } from "./Delivery.ts"
+import { start as startDerivations } from "./Derivation.ts"
+import { failedStatus, start as startLane, type Lane, type LaneStatus, type Target } from "./Delivery.ts"
 import type { StorageError } from "./JournalStorage.ts"
 import type { RunStarted } from "./RunEvent.ts"
 import type { RunJournal, Standing } from "./RunJournal.ts"
+import type { Configured } from "./StatefulProcessor.ts"
 import { Backlog } from "./internal/backlog.ts"
 
 /** A backend that a run names and that is not to be had here. */
@@ -42,25 +44,27 @@ export interface RunDelivery {
 const settledPoll = Duration.millis(10)
 
 /**
- * Delivers `run` to `targets` until the scope closes; `undefined` when another process delivers it.
+ * Delivers `run` to `targets` until the scope closes, and what `stateful` derive of it; `undefined` when another process delivers it.
  * Each backend's lane goes its own way: none waits for another.
  */
 export const deliver = (
   run: RunJournal,
   started: RunStarted,
-  targets: Targets
+  targets: Targets,
+  stateful: ReadonlyArray<Configured> = []
 ): Effect.Effect<RunDelivery | undefined, StorageError, Scope.Scope> =>
   Effect.gen(function* () {
     if (!(yield* run.lock)) return undefined
     const lanes = new Map<string, Lane>()
     const failed = new Map<string, LaneStatus>()
+    const derivations = yield* startDerivations(run, stateful, () => lanes.forEach((lane) => lane.wake()))
     for (const [name, target] of targets) {
-      if ("backend" in target) lanes.set(name, yield* start(name, run, started, target))
+      if ("backend" in target) lanes.set(name, yield* startLane(name, run, started, target, derivations))
       else failed.set(name, failedStatus(target.state, target.reason))
     }
     const scope = yield* Effect.scope
-    const backlogs = new Map([...targets.keys()].map((name) => [name, new Backlog(run, scope)]))
-    const isSettled = () => [...lanes.values()].every((lane) => lane.isSettled)
+    const backlogs = new Map([...targets.keys()].map((name) => [name, new Backlog(run, derivations, scope)]))
+    const isSettled = () => derivations.isSettled() && [...lanes.values()].every((lane) => lane.isSettled)
     return {
       run,
       started,
@@ -79,7 +83,10 @@ export const deliver = (
       isDone: () => [...lanes.values()].every((lane) => lane.status.state === "done"),
       wake: Effect.andThen(
         Effect.ignore(run.writersNow),
-        Effect.sync(() => lanes.forEach((lane) => lane.wake()))
+        Effect.sync(() => {
+          derivations.wake()
+          lanes.forEach((lane) => lane.wake())
+        })
       ),
       settled: Effect.suspend(() => (isSettled() ? Effect.void : Effect.sleep(settledPoll))).pipe(
         Effect.repeat({ until: isSettled }),

@@ -2,8 +2,8 @@
  * The contract of a processor, and the pure ones: filter, rename, sample.
  *
  * Laws:
- * 1. Pure: the same batch gives the same batch, whenever and wherever it runs. What needs memory between batches is a source over a
- *    derived journal, not a processor.
+ * 1. Pure: the same batch gives the same batch, whenever and wherever it runs. What needs memory between batches is a
+ *    `StatefulProcessor`, over a derived journal.
  * 2. It never invents events and keeps their order and identity.
  * 3. Id, version and config are pinned in the cursor at the first delivery of a run: changing one changes new runs only.
  */

@@ -125,11 +125,26 @@ export interface Console extends Schema.Schema.Type<typeof Console> {}
 export const Renamed = Schema.TaggedStruct("Renamed", { time: Time, name: Name })
 export interface Renamed extends Schema.Schema.Type<typeof Renamed> {}
 
-/** Commits what a derived journal holds up to here: how far it had read each of its inputs (J5.13). */
+/**
+ * How far a derived journal has read one of its inputs. `joined`: it has taken a point of it in; `ended`: and knows that there are no more.
+ */
+export const Consumed = Schema.Struct({
+  position: Schema.Int,
+  index: Schema.Int,
+  phase: Schema.Literals(["silent", "joined", "ended"])
+})
+export interface Consumed extends Schema.Schema.Type<typeof Consumed> {}
+
+/** Commits the records of a derived journal from position `from` up to here (J5.13). */
 export const Derived = Schema.TaggedStruct("Derived", {
+  /** Id of its plugin. */
   processor: Schema.String,
   version: Schema.String,
-  consumed: Schema.Record(WriterId, Schema.Struct({ position: Schema.Int, index: Schema.Int }))
+  config: JsonObject,
+  from: Schema.Int,
+  consumed: Schema.Record(WriterId, Consumed),
+  /** What the processor holds, having read as far. */
+  state: Schema.Json
 })
 export interface Derived extends Schema.Schema.Type<typeof Derived> {}
 

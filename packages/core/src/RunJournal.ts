@@ -18,9 +18,10 @@ import { archiveFolder, type Archived } from "./internal/archiver.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
 import * as Json from "./internal/json.ts"
+import { committed, isDerived } from "./internal/derivedJournal.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
-import { makeReader, type Follower } from "./internal/reader.ts"
-import { payloadToEvent } from "./internal/records.ts"
+import { makeReader, type DerivedViews, type Follower } from "./internal/reader.ts"
+import { kind, payloadToEvent } from "./internal/records.ts"
 import { giveBack } from "./internal/reservation.ts"
 import { decodeHeader, headerLengthMax, type Identity, type Role } from "./internal/segment.ts"
 import { SegmentFolder } from "./internal/segmentFolder.ts"
@@ -88,7 +89,8 @@ const everything: Limits = { points: 65_536, bytes: 16 * 1024 * 1024 }
 export class RunJournal {
   readonly id: Run.RunId
   private readonly shared: Shared
-  private readonly folder: string
+  /** Where all of it lies. */
+  readonly folder: string
   private readonly scope: Scope.Scope
   private readonly known = new Map<
     string,
@@ -105,6 +107,10 @@ export class RunJournal {
     this.id = id
     this.scope = scope
     this.segments = new SegmentFolder(shared.storage, this.path("journal"), id)
+  }
+
+  get storage(): JournalStorage["Service"] {
+    return this.shared.storage
   }
 
   private path(...parts: ReadonlyArray<string>): string {
@@ -190,14 +196,23 @@ export class RunJournal {
 
   // ---- events ----
 
-  /** A reader that starts at `marks`. It holds files open until the scope closes. */
-  reader(marks: Cursor.Marks, limits: Limits): Effect.Effect<Reader, never, Scope.Scope> {
-    return makeReader(this, marks, limits)
+  /** A reader that starts at `marks`, of the writers and of what of the derived journals it is given. It holds files open until the scope closes. */
+  reader(marks: Cursor.Marks, limits: Limits, derived?: DerivedViews): Effect.Effect<Reader, never, Scope.Scope> {
+    return makeReader(this, marks, limits, derived)
   }
 
-  /** Reads one writer from `from` on, in batches within `limits`. */
-  follow(id: string, from: Cursor.Mark, limits: Limits): Effect.Effect<Follower, never, Scope.Scope> {
-    const tail = new WriterTail(this.segments, from)
+  /** Reads one writer from `from` on, in batches within `limits`; with `derivedBy` one of that processor's journals. */
+  follow(
+    id: string,
+    from: Cursor.Mark,
+    limits: Limits,
+    derivedBy?: string
+  ): Effect.Effect<Follower, never, Scope.Scope> {
+    const folder =
+      derivedBy === undefined
+        ? this.segments
+        : new SegmentFolder(this.shared.storage, this.path("derived", derivedBy), this.id)
+    const tail = new WriterTail(folder, from)
     let losses = noLosses
     // Of a backlog each batch is as long as the one before. Columns that grow to that leave pieces behind which the allocator keeps.
     let expected = 0
@@ -232,6 +247,8 @@ export class RunJournal {
           whole.push(event)
           continue
         }
+        // Of commits only the last one is read, and not here.
+        if (event.kind === kind.derived) continue
         const bytes = yield* this.shared.storage.read(this.path("blobs", event.sha256))
         const isRight = bytes !== undefined && (yield* this.shared.storage.sha256(bytes)) === event.sha256
         const payload = isRight ? payloadToEvent(event.kind, decodeJson(bytes)) : undefined
@@ -368,18 +385,22 @@ export class RunJournal {
     )
   }
 
-  /** How many events lie behind `marks`, and what could not be read there. */
+  /**
+   * How many events lie behind `marks`, derived ones among them, and what could not be read there. `points` are those that were
+   * captured.
+   */
   countFrom(
     marks: Cursor.Marks
   ): Effect.Effect<{ readonly events: number; readonly points: number; readonly losses: Cursor.Losses }, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
-        const reader = yield* this.reader(marks, everything)
+        const views = yield* committed(this.storage, this.folder, this.id)
+        const reader = yield* this.reader(marks, everything, { views: Effect.succeed(views), isDone: () => true })
         let events = 0
         let points = 0
         for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
           for (const event of batch.events) {
-            if (event._tag === "PointBatch") points += event.count
+            if (event._tag === "PointBatch" && !isDerived(batch.writer)) points += event.count
             else events += countOf(event)
           }
         }

@@ -28,6 +28,7 @@ import type { Route } from "./Route.ts"
 import * as Run from "./Run.ts"
 import { runStarted, type BackendReference, type RunStarted } from "./RunEvent.ts"
 import { Source } from "./Source.ts"
+import { StatefulProcessor, type Configured } from "./StatefulProcessor.ts"
 import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
 import { describeValue } from "./internal/describeValue.ts"
 import { now, type JournalWriter } from "./internal/journalWriter.ts"
@@ -39,15 +40,25 @@ export interface Backends {
   readonly [name: string]: ConfiguredPlugin<Backend, unknown, unknown>
 }
 
-export interface Options<B extends Backends, C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>> {
+/** A pure processor, or the plugin of a stateful one. */
+export type AnyProcessor = Processor | ConfiguredPlugin<StatefulProcessor, unknown, unknown>
+
+export interface Options<
+  B extends Backends,
+  C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>,
+  P extends ReadonlyArray<AnyProcessor>
+> {
   /** By their names here: 1 to 64 letters, digits, `_` and `-`. */
   readonly backends: B
   /** A backend not named here gets everything. */
   readonly routes?: { readonly [K in keyof NoInfer<B>]?: Route }
   /** Sample what surrounds each run, for as long as it runs. */
   readonly collectors?: C
-  /** In this order, in every lane. */
-  readonly processors?: ReadonlyArray<Processor>
+  /**
+   * Pure ones run in this order, in every lane, over what was captured and what was derived. Stateful ones take in what was captured, and
+   * what they give lies in a derived journal beside it; two of one kind need names of their own.
+   */
+  readonly processors?: P
   /**
    * Longest wait, when the layer ends, for what is still on its way. Too short, and a run's last points arrive only when somebody
    * delivers the folder again; too long, and an app whose service is down ends late. Default 30 seconds.
@@ -74,31 +85,52 @@ const lanesAtOnce = 4
 const nameProblem = (name: string): string =>
   `"${name}" is no name for a backend: use 1 to 64 letters, digits, _ and -.`
 
+/** How a stateful processor's name is refused. */
+const processorProblem = (name: string, others: ReadonlyArray<Configured>): string | undefined => {
+  if (!Name.idPattern.test(name)) return `"${name}" is no name for a processor: use 1 to 64 letters, digits, _ and -.`
+  if (!others.some((other) => other.name === name)) return undefined
+  return `Two processors are called "${name}", and each needs a derived journal of its own: give one of them another \`name\`.`
+}
+
 export const layer = <
   const B extends Backends,
-  const C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>> = readonly []
+  const C extends ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>> = readonly [],
+  const P extends ReadonlyArray<AnyProcessor> = readonly []
 >(
-  options: Options<B, C>
+  options: Options<B, C, P>
 ): Layer.Layer<
   Tracker,
-  PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number]>,
-  Journal | NeedsOf<B[keyof B] | C[number]>
+  PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number] | P[number]>,
+  Journal | NeedsOf<B[keyof B] | C[number] | P[number]>
 > =>
   // What the plugins fail with and need is only known from the types of the record; the loop below sees `unknown`.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   Layer.effect(Tracker, make(options)) as Layer.Layer<
     Tracker,
-    PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number]>,
-    Journal | NeedsOf<B[keyof B] | C[number]>
+    PluginConfigError | JournalError | RunOptionsError | ErrorOf<B[keyof B] | C[number] | P[number]>,
+    Journal | NeedsOf<B[keyof B] | C[number] | P[number]>
   >
 
 const make = Effect.fnUntraced(function* (
-  options: Options<Backends, ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>>
+  options: Options<Backends, ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>, ReadonlyArray<AnyProcessor>>
 ) {
   const journal = yield* Journal
   const scope = yield* Effect.scope
   const memoMap = yield* Layer.CurrentMemoMap
   const build = <S, E, R>(plugin: ConfiguredPlugin<S, E, R>) => Layer.buildWithMemoMap(plugin.layer, memoMap, scope)
+
+  const pure: Array<Processor> = []
+  const stateful: Array<Configured> = []
+  for (const processor of options.processors ?? []) {
+    if ("apply" in processor) {
+      pure.push(processor)
+      continue
+    }
+    const service = Context.get(yield* build(processor), StatefulProcessor)
+    const problem = processorProblem(service.name, stateful)
+    if (problem !== undefined) return yield* new RunOptionsError({ message: problem })
+    stateful.push({ ...service, id: processor.id, version: processor.version, config: yield* processor.recorded })
+  }
 
   const routes = new Map(Object.entries(options.routes ?? {}))
   const references: Array<BackendReference> = []
@@ -108,7 +140,7 @@ const make = Effect.fnUntraced(function* (
     targets.set(name, {
       backend: Context.get(yield* build(plugin), Backend),
       route: routes.get(name),
-      processors: options.processors ?? [],
+      processors: pure,
       permits: yield* Semaphore.make(lanesAtOnce)
     })
     references.push(yield* reference(name, plugin))
@@ -129,7 +161,7 @@ const make = Effect.fnUntraced(function* (
   const deliverInLayer = Effect.fnUntraced(function* (started: RunStarted) {
     const own = yield* Scope.fork(delivering)
     const run = yield* Effect.provideService(journal.open(started.run.id), Scope.Scope, own)
-    const delivery = yield* Effect.provideService(deliver(run, started, targets), Scope.Scope, own)
+    const delivery = yield* Effect.provideService(deliver(run, started, targets, stateful), Scope.Scope, own)
     if (delivery === undefined) return undefined
     deliveries.add(delivery)
     return {

@@ -69,7 +69,10 @@ const everyKind: ReadonlyArray<Payload> = [
     _tag: "Derived",
     processor: "processor.mean",
     version: "1",
-    consumed: Object.fromEntries([["w1", { position: 96, index: 2 }]])
+    config: {},
+    from: 48,
+    consumed: Object.fromEntries([["w1", { position: 96, index: 2, phase: "joined" }]]),
+    state: null
   },
   { _tag: "RunFinished", time: 8, status: "failed", exitCode: 3, error: "no" }
 ]

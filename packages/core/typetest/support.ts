@@ -1,10 +1,11 @@
-/** Two plugins to wire rightly and wrongly: one that needs a service, one that needs nothing. */
+/** Plugins to wire rightly and wrongly: backends and a processor that need a service, or nothing. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Backend } from "../src/Backend.ts"
 import * as Plugin from "../src/Plugin.ts"
+import { StatefulProcessor } from "../src/StatefulProcessor.ts"
 
 export class GpuDriver extends Context.Service<GpuDriver, { readonly count: number }>()("typetest/GpuDriver") {}
 
@@ -28,4 +29,16 @@ export const Mlflow = Plugin.make({
   description: "Needs a service, and a config.",
   config: Schema.Struct({ trackingUri: Schema.String }),
   layer: () => Layer.effect(Backend, Effect.as(GpuDriver, backend))
+})
+
+declare const stateful: StatefulProcessor["Service"]
+
+export const Windowed = Plugin.make({
+  id: "processor.windowed",
+  kind: "processor",
+  version: "1",
+  stability: "experimental",
+  description: "Needs a service, and a config.",
+  config: Schema.Struct({ steps: Schema.Int }),
+  layer: () => Layer.effect(StatefulProcessor, Effect.as(GpuDriver, stateful))
 })

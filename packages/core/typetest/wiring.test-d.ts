@@ -6,10 +6,11 @@ import { expectTypeOf } from "vitest"
 import type { CurrentRun } from "../src/CurrentRun.ts"
 import * as Journal from "../src/Journal.ts"
 import type { PluginConfigError } from "../src/Plugin.ts"
+import * as Processor from "../src/Processor.ts"
 import * as Route from "../src/Route.ts"
 import * as Tracelet from "../src/Tracelet.ts"
 import * as Tracker from "../src/Tracker.ts"
-import { type GpuDriver, Local, Mlflow } from "./support.ts"
+import { type GpuDriver, Local, Mlflow, Windowed } from "./support.ts"
 
 const local = Tracelet.layer({ backends: { local: Local.plugin() } })
 
@@ -23,6 +24,20 @@ const both = Tracelet.layer({
 })
 
 expectTypeOf(both).toEqualTypeOf<
+  Layer.Layer<
+    Tracker.Tracker,
+    PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
+    Journal.Journal | GpuDriver
+  >
+>()
+
+// What a stateful processor needs and fails with is the app's, as a backend's is; a pure one needs nothing.
+const derived = Tracelet.layer({
+  backends: { local: Local.plugin() },
+  processors: [Windowed.plugin({ steps: 10 }), Processor.keep("loss")]
+})
+
+expectTypeOf(derived).toEqualTypeOf<
   Layer.Layer<
     Tracker.Tracker,
     PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
@@ -53,6 +68,10 @@ Route.kinds("metrics")
 Mlflow.plugin({ trackingURI: "http://a" })
 // @ts-expect-error a config that is missing
 Mlflow.plugin()
+// @ts-expect-error a backend where a processor belongs
+Tracelet.layer({ backends: { local: Local.plugin() }, processors: [Local.plugin()] })
+// @ts-expect-error a processor without its config
+Windowed.plugin()
 // @ts-expect-error logging outside a run
 void Effect.runPromise(Tracker.log({ loss: 1 }))
 // @ts-expect-error a journal that nobody provides

@@ -12,12 +12,14 @@ import type { StorageError } from "../JournalStorage.ts"
 import { countOf } from "../RunEvent.ts"
 import type { Reader, RunJournal } from "../RunJournal.ts"
 import type { Limits } from "./decoder.ts"
+import type { DerivedViews } from "./reader.ts"
 
 /** Small enough that decoding one batch holds nobody up for more than about a millisecond. */
 const limits: Limits = { points: 16_384, bytes: 1024 * 1024 }
 
 export class Backlog {
   private readonly run: RunJournal
+  private readonly derived: DerivedViews
   private readonly scope: Scope.Scope
   private readonly one = Semaphore.makeUnsafe(1)
   private reader: Reader | undefined
@@ -25,8 +27,9 @@ export class Backlog {
   private counted = 0
 
   /** The journal's files that it reads are open until the scope closes. */
-  constructor(run: RunJournal, scope: Scope.Scope) {
+  constructor(run: RunJournal, derived: DerivedViews, scope: Scope.Scope) {
     this.run = run
+    this.derived = derived
     this.scope = scope
   }
 
@@ -38,7 +41,11 @@ export class Backlog {
           // Both are read before anything else may run: they belong to one moment.
           this.counted = before(status.counts)
           const marks = new Map(status.marks)
-          this.reader = yield* Effect.provideService(this.run.reader(marks, limits), Scope.Scope, this.scope)
+          this.reader = yield* Effect.provideService(
+            this.run.reader(marks, limits, this.derived),
+            Scope.Scope,
+            this.scope
+          )
         }
         for (let batch = yield* this.reader.next; batch !== undefined; batch = yield* this.reader.next) {
           for (const event of batch.events) this.counted += countOf(event)

@@ -168,6 +168,8 @@ export interface DecodeOptions {
   readonly atEnd: boolean
   /** Records before this mark are passed over, but for the names of their series (J4.6). */
   readonly from: Mark
+  /** Records from this position on are not committed (J12.3); without it every record counts. */
+  readonly until?: number
 }
 
 /** One segment being read. Its offsets are file offsets. */
@@ -221,8 +223,10 @@ export class SegmentDecoder {
   ): Stop {
     const end = base + length
     const { salt } = this.header
+    const { until = Number.POSITIVE_INFINITY } = options
     for (;;) {
       const at = this.offset - base
+      if (this.positionOf(this.offset) >= until) return options.final ? "end" : "wait"
       if (this.offset + prefixLength + 4 > end) {
         // Too short for any record: with a final segment's end reached, what is left is unused or torn.
         if (options.final && options.atEnd) {

@@ -66,6 +66,10 @@ export interface GroupWriterOptions {
   readonly storage: JournalStorage["Service"]
   /** The run's folder. */
   readonly runFolder: string
+  /** Where the segments go; the run's `journal` when it is left out. */
+  readonly folder?: string
+  /** Number and stream offset of the first segment, and where the records of the one before it ended, where there are older ones. */
+  readonly first?: { readonly number: number; readonly streamOffset: number; readonly ended: number }
   readonly role: Role
   readonly identity: Identity
   /** Where a segment ends and the next begins; `segmentLengthMax` unless a test wants many. */
@@ -100,7 +104,15 @@ export class GroupWriter {
   constructor(options: GroupWriterOptions) {
     this.options = options
     this.segmentLength = options.segmentLength ?? segmentLengthMax
-    this.folder = options.storage.join(options.runFolder, "journal")
+    this.folder = options.folder ?? options.storage.join(options.runFolder, "journal")
+  }
+
+  /** Position behind all that was encoded. */
+  get end(): number {
+    const { segment } = this
+    return segment === undefined
+      ? (this.options.first?.streamOffset ?? 0)
+      : segment.streamOffset + segment.length - segment.headerLength
   }
 
   /** The series, when it is one of those that are found quickly: without a context, or in one of the first few contexts of its name. */
@@ -317,9 +329,9 @@ export class GroupWriter {
   private roll(): Segment {
     const before = this.segment
     this.seal()
-    const number = before === undefined ? 0 : before.number + 1
-    const streamOffset = before === undefined ? 0 : before.streamOffset + before.length - before.headerLength
-    const { identity, role, salt } = this.options
+    const { identity, role, salt, first } = this.options
+    const number = before === undefined ? (first?.number ?? 0) : before.number + 1
+    const streamOffset = this.end
     const header = { role, salt: salt(), streamOffset, createdAt: Date.now() / 1000, number, identity }
     const bytes = encodeHeader(header)
     const segment: Segment = {
@@ -334,9 +346,9 @@ export class GroupWriter {
     this.segment = segment
     this.folderIsUnsynced = true
     this.encoded.push({ segment, vectors: [bytes] })
-    if (before !== undefined) {
+    if (number > 0) {
       const ended = new Uint8Array(8)
-      setInt64(new DataView(ended.buffer), 0, streamOffset)
+      setInt64(new DataView(ended.buffer), 0, before === undefined ? (first?.ended ?? 0) : streamOffset)
       this.record(kind.continued, ended)
     }
     return segment

@@ -20,44 +20,61 @@ export interface Follower {
   readonly losses: () => Cursor.Losses
 }
 
+/** What of a derived journal is committed (journal.md §12). */
+export interface DerivedView extends WriterView {
+  /** Of the processor: its folder. */
+  readonly name: string
+}
+
+/** The derived journals of a run, to be read beside its writers. */
+export interface DerivedViews {
+  readonly views: Effect.Effect<ReadonlyArray<DerivedView>, StorageError>
+  /** True when all of these writers was taken in and nothing more can come of it. */
+  readonly isDone: (writers: ReadonlyArray<Writer>) => boolean
+}
+
 /** A reader that starts at `marks`. It holds files open until the scope closes. */
 export const makeReader = (
   run: RunJournal,
   marks: Cursor.Marks,
-  limits: Limits
+  limits: Limits,
+  derived: DerivedViews | undefined
 ): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const followers = new Map<string, Follower>()
     let drained = false
     let turn = 0
-    const followerOf = (id: string): Effect.Effect<Follower, never, Scope.Scope> => {
-      const known = followers.get(id)
+    const followerOf = (one: Writer | DerivedView): Effect.Effect<Follower, never, Scope.Scope> => {
+      const known = followers.get(one.id)
       if (known !== undefined) return Effect.succeed(known)
-      return Effect.tap(run.follow(id, marks.get(id) ?? Cursor.start, limits), (follower) =>
-        Effect.sync(() => followers.set(id, follower))
+      const from = marks.get(one.id) ?? Cursor.start
+      const derivedBy = "name" in one ? one.name : undefined
+      return Effect.tap(run.follow(one.id, from, limits, derivedBy), (follower) =>
+        Effect.sync(() => followers.set(one.id, follower))
       )
     }
-    const take = (writer: Writer) =>
-      Effect.flatMap(followerOf(writer.id), (follower) => follower.take(writer)).pipe(
-        Effect.provideService(Scope.Scope, scope)
-      )
+    const take = (one: Writer | DerivedView) =>
+      Effect.flatMap(followerOf(one), (follower) => follower.take(one)).pipe(Effect.provideService(Scope.Scope, scope))
     const next = Effect.gen(function* () {
       const writers = yield* run.writers
+      // Asked before what it has committed is listed: then nothing comes behind that list.
+      const isDone = derived?.isDone(writers) !== false
+      const all = derived === undefined ? writers : [...writers, ...(yield* derived.views)]
       let over = 0
-      for (let i = 0; i < writers.length; i++) {
-        const writer = writers[(turn + i) % writers.length]
-        if (writer === undefined) continue
-        const [batch, progress] = yield* take(writer)
+      for (let i = 0; i < all.length; i++) {
+        const one = all[(turn + i) % all.length]
+        if (one === undefined) continue
+        const [batch, progress] = yield* take(one)
         if (batch !== undefined) {
           drained = false
           // A writer with more to give lets the next one go first.
-          turn = (turn + i + 1) % writers.length
+          turn = (turn + i + 1) % all.length
           return batch
         }
         if (progress === "drained") over++
       }
-      drained = writers.length > 0 && over === writers.length
+      drained = writers.length > 0 && over === writers.length && isDone
       return undefined
     })
     return {

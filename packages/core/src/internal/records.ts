@@ -21,7 +21,8 @@ export const kind = {
   point: 1,
   points: 2,
   series: 3,
-  continued: 4
+  continued: 4,
+  derived: 32
 } as const
 
 export const pointLength = 32

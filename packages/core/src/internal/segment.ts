@@ -17,7 +17,7 @@ export const headerLengthMax = 4_096
 /** No segment of an appending writer grows beyond this (J2.8). */
 export const segmentLengthMax = 8 * 1024 * 1024
 
-const roles = ["primary", "observer", "child"] as const
+const roles = ["primary", "observer", "child", "derived"] as const
 export type Role = (typeof roles)[number]
 
 const Identity = Schema.Struct({

@@ -32,6 +32,8 @@ export interface WriterView {
   readonly isOver: boolean
   /** Numbers of the segments that exist, ascending. */
   readonly segments: ReadonlyArray<number>
+  /** Of a derived journal: the position behind the last commit, of each of the segments (J12.3). */
+  readonly committed?: ReadonlyMap<number, number>
 }
 
 /** `full`: there is more; `waiting`: nothing more now; `drained`: nothing more ever. */
@@ -73,7 +75,8 @@ export class WriterTail {
         this.current = segment
         const next = writer.segments.find((number) => number > segment.number)
         const isFinal = writer.isOver || (next !== undefined && (yield* this.hasRecord(writer.id, next, chunk)))
-        const stop = yield* this.decode(segment, isFinal, chunk, into)
+        const until = writer.committed?.get(segment.number) ?? Number.POSITIVE_INFINITY
+        const stop = yield* this.decode(segment, isFinal, until, chunk, into)
         if (stop === "full") return "full"
         if (!isFinal) return "waiting"
         if (next === undefined) return "drained"
@@ -92,7 +95,7 @@ export class WriterTail {
   }
 
   /** Everything that is good in `segment` from where its decoder stands; a segment without a good header is a gap (J2.1). */
-  private decode(segment: OpenSegment, final: boolean, chunk: Chunk, into: Collected) {
+  private decode(segment: OpenSegment, final: boolean, until: number, chunk: Chunk, into: Collected) {
     return Effect.gen({ self: this }, function* () {
       const { decoder, file } = segment
       if (decoder === undefined) {
@@ -103,7 +106,7 @@ export class WriterTail {
       for (;;) {
         const base = decoder.offset
         const length = yield* file.readInto(base, chunk.u8)
-        const options = { final, atEnd: length < chunkLength, from: this.from }
+        const options = { final, atEnd: length < chunkLength, from: this.from, until }
         const stop = decoder.decode(chunk.u8, chunk.view, base, length, options, into)
         if (stop !== "more") return stop
       }

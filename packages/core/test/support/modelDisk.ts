@@ -21,13 +21,15 @@ interface Inode {
   bytes: Uint8Array
 }
 
-/** One life of the machine: from power on to power off. */
+/** One process on the machine, until it is killed or the power fails. */
 export interface Life {
   readonly storage: Context.Service.Shape<typeof JournalStorage>
   /** Operations so far that change the disk. */
   readonly operations: () => number
-  /** The power has failed: no operation ends any more. */
+  /** It was killed, or the power has failed: no operation ends any more. */
   readonly isOff: () => boolean
+  /** As SIGKILL does: what it has written stays, and its locks are free. */
+  readonly kill: () => void
 }
 
 export class ModelDisk {
@@ -35,29 +37,34 @@ export class ModelDisk {
   private names = new Map<string, Inode>()
   private durableNames = new Map<string, Inode>()
   private folders = new Set<string>()
+  /** Who holds a lock: nobody when that process is no more. */
+  private readonly holders = new Map<string, () => boolean>()
   private readonly rng: Random
 
   constructor(rng: Random) {
     this.rng = rng
   }
 
-  /** The power fails at the `failsAt`th operation that changes the disk: before it, or when it is done. */
+  /** A process that ends at its `failsAt`th operation that changes the disk: before it, or when it is done. Others may run beside it. */
   boot(failsAt: number): Life {
-    const { rng } = this
-    const locks = new Set<string>()
+    const { rng, holders } = this
     let operations = 0
     let isOff = false
+    const isAlive = () => !isOff
+    const isHeld = (path: string) => holders.get(path)?.() === true
     const die = Effect.suspend(() => {
       isOff = true
       return Effect.never
     })
-    /** An operation that changes the disk. */
-    const change = <A>(f: () => A): Effect.Effect<A, StorageError> =>
+    /** An operation that changes the disk; `part` does a part of it. */
+    const change = <A>(f: () => A, part?: () => void): Effect.Effect<A, StorageError> =>
       Effect.suspend(() => {
         if (isOff) return Effect.never
         operations++
         if (operations !== failsAt) return attempt(f)
-        return rng.next() < 0.5 ? die : Effect.andThen(attempt(f), die)
+        const dice = rng.next()
+        if (part !== undefined && dice < 0.3) return Effect.andThen(attempt(part), die)
+        return dice < 0.6 ? die : Effect.andThen(attempt(f), die)
       })
     const look = <A>(f: () => A): Effect.Effect<A, StorageError> =>
       Effect.suspend(() => (isOff ? Effect.never : attempt(f)))
@@ -130,8 +137,13 @@ export class ModelDisk {
           const inode: Inode = { bytes: new Uint8Array(), durable: new Uint8Array() }
           this.names.set(path, inode)
           return {
-            append: (vectors: ReadonlyArray<Uint8Array>) =>
-              change(() => void (inode.bytes = concatenate(inode.bytes, ...vectors))),
+            append: (vectors: ReadonlyArray<Uint8Array>) => {
+              const bytes = concatenate(...vectors)
+              return change(
+                () => void (inode.bytes = concatenate(inode.bytes, bytes)),
+                () => void (inode.bytes = concatenate(inode.bytes, bytes.subarray(0, rng.below(bytes.length))))
+              )
+            },
             sync: change(() => void (inode.durable = inode.bytes.slice()))
           }
         }),
@@ -142,13 +154,13 @@ export class ModelDisk {
             if (isIn(path) && !this.names.has(path)) this.durableNames.delete(path)
           for (const [path, inode] of this.names) if (isIn(path)) this.durableNames.set(path, inode)
         }),
-      // Locks are the kernel's: nothing of them outlives the power, and their files are empty.
+      // Locks are the kernel's: nothing of them outlives their process, and their files are empty.
       lock: (path) =>
         Effect.acquireRelease(
-          Effect.sync(() => !locks.has(path) && locks.add(path) !== undefined),
-          (taken) => Effect.sync(() => taken && locks.delete(path))
+          Effect.sync(() => !isHeld(path) && holders.set(path, isAlive) !== undefined),
+          (taken) => Effect.sync(() => taken && holders.get(path) === isAlive && holders.delete(path))
         ),
-      probe: (path) => Effect.sync(() => (locks.has(path) ? "held" : "free")),
+      probe: (path) => Effect.sync(() => (isHeld(path) ? "held" : "free")),
       sha256: (bytes) => Effect.sync(() => hash(bytes)),
       compress: (bytes) => Effect.succeed(bytes),
       decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
@@ -157,12 +169,13 @@ export class ModelDisk {
       host: { name: "model", boot: "boot", pid: 1 },
       isLocal: () => Effect.succeed(true)
     })
-    return { storage, operations: () => operations, isOff: () => isOff }
+    return { storage, operations: () => operations, isOff: () => isOff, kill: () => void (isOff = true) }
   }
 
   /** What is found when the power is back. */
   crash(): void {
     const { rng } = this
+    this.holders.clear()
     const found = new Map<string, Inode>()
     for (const path of new Set([...this.names.keys(), ...this.durableNames.keys()])) {
       const now = this.names.get(path)

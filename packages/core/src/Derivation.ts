@@ -1,0 +1,353 @@
+/**
+ * Runs the stateful processors of one run: reads its writers, folds, and commits what comes of it into derived journals, from which the
+ * lanes read. Only under the run's `delivery.lock` (journal.md J8.5, §12).
+ *
+ * Each commit holds the points, how far the inputs were read and the processor's state, all at one moment. So a kill at any place loses
+ * nothing and changes nothing: the next host goes on from the last commit and derives the same again (docs/adr/0007).
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import type { StorageError } from "./JournalStorage.ts"
+import * as Name from "./Name.ts"
+import { isStep } from "./Point.ts"
+import type { RunEvent } from "./RunEvent.ts"
+import type { RunJournal, Writer } from "./RunJournal.ts"
+import { isSeriesContext } from "./SeriesContext.ts"
+import type { Configured, Fold, Output } from "./StatefulProcessor.ts"
+import * as DerivedJournal from "./internal/derivedJournal.ts"
+import { MergedInput, selector } from "./internal/mergedInput.ts"
+import type { DerivedView, DerivedViews } from "./internal/reader.ts"
+
+/** A derived journal that cannot be gone on with. The lanes of its run are held until somebody acts. */
+export class DerivationError extends Schema.TaggedError<DerivationError>()("DerivationError", {
+  processor: Schema.String,
+  message: Schema.String
+}) {}
+
+/** Why the lanes of a run get no more derived points. */
+export interface Problem {
+  /** `waiting`: it is tried again by itself. */
+  readonly state: "waiting" | "held"
+  readonly reason: string
+}
+
+type Failure = StorageError | DerivationError
+
+/** Most derived points in a group, and most points taken in before what came of them is committed. */
+const groupOutputs = 2_048
+const groupInputs = 65_536
+
+/** While a run goes on, a group is committed at most this often: each costs a sync. */
+const commitEvery = Duration.seconds(1)
+
+/** How long to wait when there is nothing to do, doubled each time up to the longest; and after a failure. */
+const pollShortest = Duration.millis(10)
+const pollLongest = Duration.seconds(1)
+const retryAfter = Duration.seconds(1)
+
+/** One derived journal at work: a fold, what it reads and what it writes. */
+class Stream {
+  readonly writer: string
+  /** The one writer it reads, or all of them. */
+  readonly input: string | undefined
+  readonly segments: Array<DerivedJournal.CommittedSegment>
+  private readonly processor: Configured
+  private readonly fold: Fold
+  private readonly merged: MergedInput
+  private readonly journal: DerivedJournal.DerivedWriter
+  private pending: Array<Output> = []
+  private takenIn = 0
+  private committedAt = Number.NEGATIVE_INFINITY
+  private refused = 0
+
+  constructor(
+    processor: Configured,
+    found: DerivedJournal.Found,
+    input: string | undefined,
+    fold: Fold,
+    merged: MergedInput,
+    journal: DerivedJournal.DerivedWriter
+  ) {
+    this.processor = processor
+    this.writer = found.writer
+    this.input = input
+    this.segments = [...found.segments]
+    this.fold = fold
+    this.merged = merged
+    this.journal = journal
+  }
+
+  /** All that the writers gave was taken in, and what came of it is committed. */
+  get isDone(): boolean {
+    return this.merged.isEnded && this.pending.length === 0
+  }
+
+  get isIdle(): boolean {
+    return this.pending.length === 0
+  }
+
+  /** Takes in what there is, up to a group. True when it is worth looking again at once. */
+  advance(all: ReadonlyArray<Writer>, isUrgent: boolean): Effect.Effect<boolean, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const writers = this.input === undefined ? all : all.filter(({ id }) => id === this.input)
+      const now = yield* Clock.currentTimeMillis
+      let hasMoved = false
+      while (this.pending.length < groupOutputs && this.takenIn < groupInputs) {
+        const inputs = yield* this.merged.next(writers, now / 1000)
+        if (inputs.length === 0) break
+        hasMoved = true
+        for (const input of inputs) {
+          if (input._tag === "Points") this.takenIn += input.points.count
+          for (const output of this.fold.push(input)) yield* this.keep(output)
+        }
+      }
+      const isDue = now - this.committedAt >= Duration.toMillis(commitEvery)
+      const isFull = this.pending.length >= groupOutputs || this.takenIn >= groupInputs
+      if (isFull || (this.pending.length > 0 && (isDue || isUrgent || this.merged.isEnded))) {
+        yield* this.commit
+        this.committedAt = now
+        return true
+      }
+      return hasMoved
+    })
+  }
+
+  private get commit(): Effect.Effect<void, StorageError> {
+    const { id, version, config } = this.processor
+    const { consumed } = this.merged
+    const commit = { processor: id, version, config, consumed, state: this.fold.snapshot() }
+    return Effect.map(this.journal.commit(this.pending, commit), (segment) => {
+      this.pending = []
+      this.takenIn = 0
+      if (this.segments.at(-1)?.number === segment.number) this.segments.pop()
+      this.segments.push(segment)
+    })
+  }
+
+  /** What does not fit the journal is refused as a writer would, and said once. */
+  private keep(output: Output): Effect.Effect<void> {
+    const problem = problemOf(output)
+    if (problem === undefined) {
+      this.pending.push(output)
+      return Effect.void
+    }
+    if (this.refused++ > 0) return Effect.void
+    return Effect.logWarning(`${this.processor.name}: a derived point of ${output.name} is not kept: ${problem}.`)
+  }
+}
+
+const problemOf = ({ name, context, step }: Output): string | undefined => {
+  if (!isStep(step)) return "its step is not a whole number within ±(2^53 − 1)"
+  if (!isSeriesContext(context)) return "its context is not one of at most 16 keys and 4,096 bytes"
+  return Name.problem(name)
+}
+
+/** One stateful processor of one run. */
+class Derivation {
+  readonly processor: Configured
+  problem: Problem | undefined
+  isCaughtUp = false
+  private readonly run: RunJournal
+  private readonly onCommit: () => void
+  private readonly wakeUp = Latch.makeUnsafe(false)
+  private isUrgent = false
+  private streams = new Map<string, Stream>()
+  /** As they were found, and not yet gone on with: what is committed there is read all the same. */
+  private found: ReadonlyMap<string, DerivedJournal.Found> = new Map()
+
+  constructor(run: RunJournal, processor: Configured, onCommit: () => void) {
+    this.run = run
+    this.processor = processor
+    this.onCommit = onCommit
+  }
+
+  /** Looks now, and commits what it has. */
+  wake(): void {
+    this.isCaughtUp = false
+    this.isUrgent = true
+    this.wakeUp.openUnsafe()
+  }
+
+  get views(): ReadonlyArray<DerivedView> {
+    const all = new Map<string, ReadonlyArray<DerivedJournal.CommittedSegment>>()
+    for (const { writer, segments } of this.found.values()) all.set(writer, segments)
+    for (const { writer, segments } of this.streams.values()) all.set(writer, segments)
+    return [...all].flatMap(([writer, segments]) => DerivedJournal.viewOf(this.processor.name, writer, segments))
+  }
+
+  isDone(writers: ReadonlyArray<Writer>): boolean {
+    const { scope } = this.processor
+    return writers.every(({ id }) => {
+      const stream = this.streams.get(scope === "run" ? "" : id)
+      return stream?.isDone === true && (scope === "writer" || this.known.has(id))
+    })
+  }
+
+  /** The writers that the last look saw. */
+  private known = new Set<string>()
+
+  /** Derives until interrupted. Never fails. */
+  get derive(): Effect.Effect<never> {
+    return this.session.pipe(
+      Effect.scoped,
+      Effect.catchCause((cause) => this.recover(cause)),
+      Effect.forever
+    )
+  }
+
+  private get session(): Effect.Effect<never, Failure, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const { storage, folder, id } = this.run
+      this.streams = new Map()
+      const found = yield* DerivedJournal.find(storage, folder, id, this.processor.name)
+      // What a host that was killed has committed may not be synced yet: nobody reads it before it is.
+      yield* DerivedJournal.sync(storage, folder, this.processor.name, found.values())
+      this.found = found
+      this.onCommit()
+      let pause = pollShortest
+      for (;;) {
+        this.wakeUp.closeUnsafe()
+        const { isUrgent } = this
+        this.isUrgent = false
+        const writers = yield* this.run.writers
+        for (const input of this.processor.scope === "run" ? [undefined] : writers.map((writer) => writer.id)) {
+          if (!this.streams.has(input ?? "")) this.streams.set(input ?? "", yield* this.open(input))
+        }
+        let hasMoved = false
+        for (const stream of this.streams.values()) {
+          if (stream.isDone && stream.input !== undefined) continue
+          hasMoved = (yield* stream.advance(writers, isUrgent)) || hasMoved
+        }
+        this.known = new Set(writers.map((writer) => writer.id))
+        this.problem = undefined
+        if (hasMoved) {
+          // Looked at again before it is called caught up.
+          this.isUrgent ||= isUrgent
+          this.onCommit()
+          pause = pollShortest
+          continue
+        }
+        this.isCaughtUp = [...this.streams.values()].every((stream) => stream.isIdle)
+        yield* Effect.raceFirst(this.wakeUp.await, Effect.sleep(pause))
+        pause = Duration.min(Duration.times(pause, 2), pollLongest)
+      }
+    })
+  }
+
+  /** Goes on where the last commit ends. */
+  private open(input: string | undefined): Effect.Effect<Stream, Failure, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const { storage, folder, id } = this.run
+      const { processor } = this
+      const { name } = processor
+      const scope = yield* Effect.scope
+      const writer = yield* DerivedJournal.writerId(storage, name, input)
+      const found = this.found.get(writer) ?? { writer, segments: [], last: undefined, next: DerivedJournal.beginning }
+      const { last } = found
+      if (last !== undefined && pinned(last.processor, last.version, last.config) !== pinnedOf(processor)) {
+        return yield* this.fail(
+          `begun by ${last.processor} ${last.version} with another config (${JSON.stringify(last.config)}). Deliver it where that one is configured.`
+        )
+      }
+      const state = last === undefined ? undefined : yield* DerivedJournal.readState(storage, folder, last)
+      const fold = last !== undefined && state === undefined ? undefined : processor.begin(state)
+      if (fold === undefined) {
+        return yield* this.fail(
+          `damaged: what it held is lost, and to begin anew would double what it gave. Remove its folder to derive it again.`
+        )
+      }
+      const blob = last === undefined ? undefined : DerivedJournal.blobOf(last)
+      const { next } = found
+      const journal = new DerivedJournal.DerivedWriter({
+        storage,
+        runFolder: folder,
+        run: id,
+        name,
+        writer,
+        next,
+        blob,
+        scope
+      })
+      const merged = new MergedInput(this.run, processor.takes, last?.consumed ?? {}, scope)
+      return new Stream(processor, found, input, fold, merged, journal)
+    })
+  }
+
+  private fail(what: string): Effect.Effect<never, DerivationError> {
+    const { name } = this.processor
+    const message = `The derived journal ${name} of run ${this.run.id} is ${what}`
+    return Effect.fail(new DerivationError({ processor: name, message }))
+  }
+
+  private recover(cause: Cause.Cause<Failure>): Effect.Effect<void> {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+    const error = Cause.squash(cause)
+    const reason = error instanceof Error ? error.message : String(error)
+    const isHeld = cause.reasons.some((one) => one._tag === "Fail" && one.error._tag === "DerivationError")
+    const isNew = this.problem?.reason !== reason
+    this.problem = { state: isHeld ? "held" : "waiting", reason }
+    this.isCaughtUp = isHeld
+    this.wakeUp.closeUnsafe()
+    return Effect.gen({ self: this }, function* () {
+      if (isNew) yield* Effect.logWarning(`${this.processor.name}: ${reason}`)
+      this.onCommit()
+      yield* isHeld ? this.wakeUp.await : Effect.raceFirst(this.wakeUp.await, Effect.sleep(retryAfter))
+    })
+  }
+}
+
+const pinned = (id: string, version: string, config: unknown): string => JSON.stringify([id, version, config])
+const pinnedOf = ({ id, version, config }: Configured): string => pinned(id, version, config)
+
+/** The stateful processors of a run under delivery, as its lanes see them. */
+export interface Derivations extends DerivedViews {
+  readonly processors: ReadonlyArray<Configured>
+  /** Why there is no more for now. */
+  readonly problem: () => Problem | undefined
+  /** All there is was derived and committed, or is held. */
+  readonly isSettled: () => boolean
+  readonly wake: () => void
+  /** The event without the points that a processor takes in the place of the lanes. */
+  readonly keep: (writer: string, event: RunEvent) => RunEvent | undefined
+}
+
+/** Derives in this scope. `onCommit` is called when lanes should look. */
+export const start = (
+  run: RunJournal,
+  processors: ReadonlyArray<Configured>,
+  onCommit: () => void
+): Effect.Effect<Derivations, StorageError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const configured = new Set(processors.map(({ name }) => name))
+    const missing = (yield* DerivedJournal.names(run.storage, run.folder)).filter((name) => !configured.has(name))
+    const derivations = processors.map((processor) => new Derivation(run, processor, onCommit))
+    for (const derivation of derivations) yield* Effect.forkScoped(derivation.derive)
+    const isReplaced = (series: Parameters<Configured["takes"]>[0]) =>
+      processors.some(({ captured, takes }) => captured === "replaced" && takes(series))
+    const omit = selector((series) => !isReplaced(series))
+    const lacking: Problem | undefined =
+      missing[0] === undefined
+        ? undefined
+        : {
+            state: "held",
+            reason: `Run ${run.id} has the derived journal ${missing[0]}, and this host has no such processor. Deliver it where that one is configured.`
+          }
+    return {
+      processors,
+      views: Effect.sync(() => derivations.flatMap(({ views }) => views)),
+      isDone: (writers) => derivations.every((derivation) => derivation.isDone(writers)),
+      problem: () => lacking ?? derivations.find(({ problem }) => problem !== undefined)?.problem,
+      isSettled: () => derivations.every(({ isCaughtUp }) => isCaughtUp),
+      wake: () => derivations.forEach((derivation) => derivation.wake()),
+      keep: (writer, event) => {
+        if (event._tag !== "PointBatch" || DerivedJournal.isDerived(writer)) return event
+        const kept = omit(event)
+        return kept.count === 0 ? undefined : kept
+      }
+    }
+  })

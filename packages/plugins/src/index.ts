@@ -1,0 +1,3 @@
+export * as Reduce from "./Reduce.ts"
+export * as Summarise from "./Summarise.ts"
+export * as Throttle from "./Throttle.ts"
