@@ -201,6 +201,8 @@ export class Lane {
       }
       if (known !== undefined && known !== "damaged") {
         this.cursor = known
+        // A lane that is held below says how much is before it all the same.
+        this.marks = new Map(Object.entries(known.writers))
         const pinned = JSON.stringify(known.pin)
         if (pinned !== JSON.stringify(pinOf(this.target, this.derivations))) {
           return yield* held(

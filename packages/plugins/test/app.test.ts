@@ -148,7 +148,7 @@ describe("a host", () => {
       const stateful = yield* Ranks.processors
       yield* host(machine, "service", stateful)
       const without = yield* host(machine, "service", [])
-      assert.strictEqual(without.standing?.state, "held")
+      assert.deepStrictEqual([without.standing?.state, without.standing?.pending], ["held", 0])
       // A backend whose cursor is not there yet, so that nothing is pinned.
       const late = yield* host(machine, "late", [])
       assert.strictEqual(late.standing?.state, "held")
