@@ -1,9 +1,9 @@
 /**
  * Runs the stateful processors of one run: reads its writers, folds, and commits what comes of it into derived journals, from which the
- * lanes read. Only under the run's `delivery.lock` (journal.md J8.5, §12).
+ * lanes read. Only under the run's `delivery.lock` (journal.md J8.5, §13).
  *
  * Each commit holds the points, how far the inputs were read and the processor's state, all at one moment. So a kill at any place loses
- * nothing and changes nothing: the next host goes on from the last commit and derives the same again (docs/adr/0007).
+ * nothing and changes nothing: the next host goes on from the last commit and derives the same again (docs/adr/0008).
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"

@@ -51,7 +51,7 @@ interface Shape {
   readonly name: string
   /**
    * `writer`: a fold for each writer, which needs to know of no other. `run`: one fold over all writers, in an order that does not
-   * depend on how they are read (journal.md J12.6).
+   * depend on how they are read (journal.md J13.6).
    */
   readonly scope: "writer" | "run"
   /** Whether what it takes in reaches the lanes too (`kept`), or only what it gives (`replaced`, counted as filtered). */

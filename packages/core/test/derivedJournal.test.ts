@@ -74,7 +74,7 @@ const count = (storage: JournalStorage["Service"]) =>
   )
 
 describe("a derived journal", () => {
-  it.effect("J12.2: has a writer whose id is the same everywhere, and another for each processor and input", () =>
+  it.effect("J13.2: has a writer whose id is the same everywhere, and another for each processor and input", () =>
     Effect.gen(function* () {
       const { storage } = makeMemory()
       const pairs = [
@@ -93,7 +93,7 @@ describe("a derived journal", () => {
     })
   )
 
-  it.effect("J12.3: is read up to its last commit, wherever what follows it breaks off", () =>
+  it.effect("J13.3: is read up to its last commit, wherever what follows it breaks off", () =>
     Effect.gen(function* () {
       const { memory, bytes, path, from, committed } = yield* twoGroups
       for (let length = from; length < bytes.length; length++) {
@@ -113,7 +113,7 @@ describe("a derived journal", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("J12.4: does not commit a group of which anything is lost, though its commit is whole", () =>
+  it.effect("J13.4: does not commit a group of which anything is lost, though its commit is whole", () =>
     Effect.gen(function* () {
       const { memory, bytes, path, from } = yield* twoGroups
       for (let at = from; at < bytes.length - 8; at += 8) {
@@ -127,7 +127,7 @@ describe("a derived journal", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("J12.5: goes on in a new segment behind what was not committed, which nobody ever reads", () =>
+  it.effect("J13.5: goes on in a new segment behind what was not committed, which nobody ever reads", () =>
     Effect.gen(function* () {
       const { memory, bytes, path, from, writer } = yield* twoGroups
       memory.files.set(path, bytes.slice(0, bytes.length - 32))
@@ -163,7 +163,7 @@ describe("a derived journal", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("J12.7: keeps a long state in a blob, and only the last one's", () =>
+  it.effect("J13.7: keeps a long state in a blob, and only the last one's", () =>
     Effect.gen(function* () {
       const memory = makeMemory()
       const { storage } = memory

@@ -142,7 +142,7 @@ describe("a host", () => {
     })
   )
 
-  it.live("J7.3, J12.8: that lacks a processor, or has it otherwise, holds the lanes and says so", () =>
+  it.live("J7.3, J13.8: that lacks a processor, or has it otherwise, holds the lanes and says so", () =>
     Effect.gen(function* () {
       const machine = yield* recorded
       const stateful = yield* Ranks.processors

@@ -112,7 +112,7 @@ const isSame = (found: History, wanted: History, what: string) => {
 }
 
 describe("a mean over four ranks", () => {
-  it.effect("J12.1, J12.6: gives each step once all ranks have given it, and the rest with its count", () =>
+  it.effect("J13.1, J13.6: gives each step once all ranks have given it, and the rest with its count", () =>
     Effect.gen(function* () {
       const [found] = yield* all([history({ seed: 7, steps: 8 })])
       assert.isDefined(found)
@@ -131,7 +131,7 @@ describe("a mean over four ranks", () => {
   )
 
   it.effect(
-    "J12.4, J12.5: is the same when whoever derives is killed at any of its storage operations",
+    "J13.4, J13.5: is the same when whoever derives is killed at any of its storage operations",
     () =>
       Effect.gen(function* () {
         const plan = { seed: 7, steps: 5 }
@@ -146,7 +146,7 @@ describe("a mean over four ranks", () => {
   )
 
   it.effect(
-    "J12.5: is the same when it is killed at any point of its input, and at all of them",
+    "J13.5: is the same when it is killed at any point of its input, and at all of them",
     () =>
       Effect.gen(function* () {
         const plan = { seed: 11, steps: 6 }
@@ -163,7 +163,7 @@ describe("a mean over four ranks", () => {
   )
 
   it.effect(
-    "J12.3, J12.4: is the same when the power fails at any of its storage operations, and again",
+    "J13.3, J13.4: is the same when the power fails at any of its storage operations, and again",
     () =>
       Effect.gen(function* () {
         const plan = { seed: 5, steps: 6, losesPower: true }

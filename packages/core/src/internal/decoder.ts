@@ -168,7 +168,7 @@ export interface DecodeOptions {
   readonly atEnd: boolean
   /** Records before this mark are passed over, but for the names of their series (J4.6). */
   readonly from: Mark
-  /** Records from this position on are not committed (J12.3); without it every record counts. */
+  /** Records from this position on are not committed (J13.3); without it every record counts. */
   readonly until?: number
 }
 

@@ -1,5 +1,5 @@
 /**
- * The bytes of a derived journal (journal.md §12): what of it is committed, and how the next group of points is committed. Who decides
+ * The bytes of a derived journal (journal.md §13): what of it is committed, and how the next group of points is committed. Who decides
  * what goes into it is `Derivation`.
  *
  * A group lies in one segment, ends with its commit, and is synced before anybody reads it. Whoever goes on after a kill begins a new
@@ -55,7 +55,7 @@ export interface Next {
 
 export const beginning: Next = { number: 0, streamOffset: 0, ended: 0 }
 
-/** The id of a derived journal's writer: the same on every host, and unlike any that is generated (J12.2). */
+/** The id of a derived journal's writer: the same on every host, and unlike any that is generated (J13.2). */
 export const writerId = (storage: Storage, name: string, input: string | undefined): Effect.Effect<string> =>
   Effect.map(
     storage.sha256(encodeText(JSON.stringify([name, input ?? null]))),
@@ -158,7 +158,7 @@ export const committed = (
     return views
   })
 
-/** The last commit of a segment whose group is whole: each of its records good, one directly behind the other (J12.4). */
+/** The last commit of a segment whose group is whole: each of its records good, one directly behind the other (J13.4). */
 const lastCommit = (
   bytes: Uint8Array,
   header: Header

@@ -1,5 +1,5 @@
 /**
- * What a stateful processor takes in, in an order that does not depend on how the writers' journals were read (journal.md J12.6): the point
+ * What a stateful processor takes in, in an order that does not depend on how the writers' journals were read (journal.md J13.6): the point
  * that was captured first comes first, of equal times the one of the writer whose id sorts first, and within a writer its order. So nothing
  * of a writer is taken in while another, of which something was taken in before, may still give something older.
  *

@@ -20,7 +20,7 @@ export interface Follower {
   readonly losses: () => Cursor.Losses
 }
 
-/** What of a derived journal is committed (journal.md §12). */
+/** What of a derived journal is committed (journal.md §13). */
 export interface DerivedView extends WriterView {
   /** Of the processor: its folder. */
   readonly name: string

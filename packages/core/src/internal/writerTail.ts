@@ -32,7 +32,7 @@ export interface WriterView {
   readonly isOver: boolean
   /** Numbers of the segments that exist, ascending. */
   readonly segments: ReadonlyArray<number>
-  /** Of a derived journal: the position behind the last commit, of each of the segments (J12.3). */
+  /** Of a derived journal: the position behind the last commit, of each of the segments (J13.3). */
   readonly committed?: ReadonlyMap<number, number>
 }
 
