@@ -1,14 +1,34 @@
 /**
- * Every bench of the first table, one after the other: prints the table of bench/README.md. A quarter of an hour on two quiet cores.
- * `npm run bench`
+ * Every bench of the table, one after the other: prints the table of bench/README.md. Half an hour on two quiet cores.
+ * `npm run bench`, `npm run bench -- --only growth,disk`
  */
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
+import { parseArgs } from "node:util"
 
-const suites = ["python-log", "agent", "typescript-log", "journal", "show"]
+const suites = [
+  "python-log",
+  "agent",
+  "typescript-log",
+  "journal",
+  "show",
+  "growth",
+  "backlog",
+  "disk",
+  "runs",
+  "stopping",
+  "isolation"
+]
+const { only } = parseArgs({ options: { only: { type: "string" } } }).values
+const chosen = only === undefined ? suites : only.split(",")
+const unknown = chosen.filter((name) => !suites.includes(name))
+if (unknown.length > 0) {
+  console.error(`There is no suite ${unknown.join(", ")}; there are ${suites.join(", ")}.`)
+  process.exit(2)
+}
 let hasHead = false
 
-for (const suite of suites) {
+for (const suite of chosen) {
   process.stderr.write(`${suite} …\n`)
   const file = join(import.meta.dirname, suite, "benchmark.ts")
   const done = spawnSync(process.execPath, ["--conditions=@tracelet/source", file], {

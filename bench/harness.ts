@@ -5,13 +5,21 @@
 import { cpus } from "node:os"
 
 /** Rounds of each subject; `ROUNDS=15` for quieter figures. */
-const rounds = Math.max(1, Number(process.env["ROUNDS"] ?? 7))
+export const rounds = Math.max(1, Number(process.env["ROUNDS"] ?? 7))
 
 export interface Subject {
   readonly name: string
   /** One measurement, in the unit of the comparison. */
   readonly measure: () => Promise<number> | number
 }
+
+/** Median, least and most of values that were measured elsewhere. */
+export const figure = (name: string, values: ReadonlyArray<number>): Figure => ({
+  name,
+  median: median(values),
+  least: Math.min(...values),
+  most: Math.max(...values)
+})
 
 export interface Figure {
   readonly name: string
@@ -35,10 +43,7 @@ export const interleave = async (subjects: ReadonlyArray<Subject>): Promise<Read
       if (round >= 0) values[i]?.push(value)
     }
   }
-  return subjects.map(({ name }, i) => {
-    const measured = values[i] ?? []
-    return { name, median: median(measured), least: Math.min(...measured), most: Math.max(...measured) }
-  })
+  return subjects.map(({ name }, i) => figure(name, values[i] ?? []))
 }
 
 const round = (value: number): string => {
@@ -46,14 +51,29 @@ const round = (value: number): string => {
   return String(Number(value.toPrecision(3)))
 }
 
-/** One row: the first figure, what it is measured beside, the ratio of the two, and the goal. */
+/**
+ * What a goal says: `≤ 150`, `≥ 0.3`, `0.8–1.2`; with ` ×` behind it the ratio is meant, else the figure. "" is no goal.
+ */
+export const verdict = (goal: string, value: number, ratio: number): "" | "met" | "missed" => {
+  const [, sign, least, most = least, times] = /^([≤≥])? ?([\d.,]+)(?:–([\d.,]+))?( ×)?/.exec(goal) ?? []
+  if (least === undefined || most === undefined) return ""
+  const measured = times === undefined ? value : ratio
+  const isAbove = sign === "≤" || measured >= Number(least.replaceAll(",", ""))
+  const isBelow = sign === "≥" || measured <= Number(most.replaceAll(",", ""))
+  return isAbove && isBelow ? "met" : "missed"
+}
+
+/** One row: the first figure, what it is measured beside, the ratio of the two, the goal, and whether it is met. */
 export const printRow = (what: string, unit: string, figures: ReadonlyArray<Figure>, goal: string): void => {
   const [subject, ...references] = figures
   if (subject === undefined) return
   const spread = `${round(subject.median)} (${round(subject.least)}–${round(subject.most)})`
-  const beside = references.map((figure) => `${figure.name}: ${round(figure.median)}`).join("; ")
-  const ratio = references[0] === undefined ? "" : `${round(subject.median / references[0].median)} ×`
-  console.log(`| ${what} | ${unit} | ${spread} | ${goal} | ${beside} | ${ratio} |`)
+  const beside = references.map((reference) => `${reference.name}: ${round(reference.median)}`).join("; ")
+  const ratio = references[0] === undefined ? NaN : subject.median / references[0].median
+  const shown = Number.isNaN(ratio) ? "" : `${round(ratio)} ×`
+  console.log(
+    `| ${what} | ${unit} | ${spread} | ${goal} | ${verdict(goal, subject.median, ratio)} | ${beside} | ${shown} |`
+  )
 }
 
 /** The head of the table, and the machine it was measured on. */
@@ -62,6 +82,6 @@ export const printHead = (counted: number = rounds): void => {
   console.log(
     `Node ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} × ${model}; median (least–most) of ${counted} rounds\n`
   )
-  console.log("| what | unit | measured | goal | beside, in the same rounds | ratio |")
-  console.log("| --- | --- | --- | --- | --- | --- |")
+  console.log("| what | unit | measured | goal | verdict | beside, in the same rounds | ratio |")
+  console.log("| --- | --- | --- | --- | --- | --- | --- |")
 }

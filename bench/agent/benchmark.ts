@@ -8,7 +8,8 @@ import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { median, printHead, printRow, type Figure } from "../harness.ts"
+import { figure, printHead, printRow } from "../harness.ts"
+import { cpuMs, memoryMb } from "../processes.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const start = join(root, "packages", "bridge-python", "python", "src", "tracelet", "_agent", "start.cjs")
@@ -40,20 +41,11 @@ const ask = (socketPath: string, token: string): Promise<number | undefined> =>
 const parse = (file: string): { readonly address: string; readonly token: string } =>
   JSON.parse(readFileSync(file, "utf8"))
 
-/** User and system time so far, from /proc/PID/stat: ticks of 10 ms. */
-const cpuMs = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ")
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}
-
-const rssMb = (pid: number): number =>
-  Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
-
 const measure = async (args: ReadonlyArray<string>, file: string): Promise<Sample> => {
   const began = performance.now()
-  const child = spawn(process.execPath, args, { stdio: "ignore" })
+  // As a trainer starts it (`_node.py`).
+  const env = { MALLOC_MMAP_THRESHOLD_: "32768", ...process.env }
+  const child = spawn(process.execPath, args, { stdio: "ignore", env })
   const pid = child.pid ?? 0
   const ended = new Promise((resolve) => child.once("exit", resolve))
   try {
@@ -70,7 +62,7 @@ const measure = async (args: ReadonlyArray<string>, file: string): Promise<Sampl
     const readyMs = performance.now() - began
     const cpu = cpuMs(pid)
     await sleep(idleMs)
-    return { readyMs, cpuMs: cpu, rssMb: rssMb(pid) }
+    return { readyMs, cpuMs: cpu, rssMb: memoryMb(pid, "VmRSS") }
   } finally {
     child.kill("SIGTERM")
     await ended
@@ -109,12 +101,13 @@ for (let i = 0; i < runs; i++) {
   samples.agent.push(await agent())
   samples.bare.push(await reference())
 }
-const figure = (name: string, of: ReadonlyArray<Sample>, value: (sample: Sample) => number): Figure => {
-  const values = of.map(value)
-  return { name, median: median(values), least: Math.min(...values), most: Math.max(...values) }
-}
 const row = (what: string, unit: string, value: (sample: Sample) => number, goal: string) =>
-  printRow(what, unit, [figure("agent", samples.agent, value), figure("a bare Node server", samples.bare, value)], goal)
+  printRow(
+    what,
+    unit,
+    [figure("agent", samples.agent.map(value)), figure("a bare Node server", samples.bare.map(value))],
+    goal
+  )
 
 printHead(runs)
 row("agent, from its spawn to its first answer", "ms", ({ readyMs }) => readyMs, "≤ 150")

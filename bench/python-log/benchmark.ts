@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { interleave, printHead, printRow } from "../harness.ts"
+import { figure, interleave, printHead, printRow, rounds } from "../harness.ts"
 
 const python = process.env["TRACELET_PYTHON"] ?? "python3"
 const dir = mkdtempSync(join(tmpdir(), "tracelet-bench-"))
@@ -82,4 +82,29 @@ for (const [what, unit, subjects, goal] of [
   ]
 ] as const) {
   printRow(what, unit, await interleave(subjects), goal)
+}
+
+const tails = new Map<string, Array<ReadonlyArray<number>>>()
+for (let round = -1; round < rounds; round++) {
+  for (const [key, value] of Object.entries(measure("tail"))) {
+    if (round >= 0 && typeof value !== "number") tails.set(key, [...(tails.get(key) ?? []), value])
+  }
+}
+for (const [key, where] of [
+  ["idle", "quiet"],
+  ["checkpoint", "beside a checkpoint written to the same disk"]
+] as const) {
+  for (const [i, percentile] of ["p50", "p99", "p99.9", "the most in 3 s"].entries()) {
+    const column = (name: string, of: string) =>
+      figure(
+        name,
+        (tails.get(of) ?? []).map((values) => at(values, i) / 1_000)
+      )
+    printRow(
+      `a call of \`log_metric\` with the clock's own cost, ${where}, ${percentile}`,
+      "µs",
+      [column("log_metric", key), column("`os.write` of 40 bytes", `${key}Write`)],
+      ""
+    )
+  }
 }

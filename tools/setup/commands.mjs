@@ -12,6 +12,8 @@ export const bundle = "bundle (agent and CLI)"
 export const demo = "demo"
 /** @public */
 export const chaos = "chaos"
+/** @public */
+export const soak = "soak"
 export const checksAndTests = "checks and tests"
 
 /** @type {Readonly<Record<string, ReadonlyArray<string>>>} */
@@ -19,6 +21,7 @@ export const commands = {
   chaos: [packages, python, bundle, chaos],
   demo: [packages, python, bundle, demo],
   "demo-torch": [packages, python, torch, bundle, demo],
+  soak: [packages, python, bundle, soak],
   setup: [packages, pythonTools, bundle],
   test: [packages, pythonTools, torch, checksAndTests]
 }
