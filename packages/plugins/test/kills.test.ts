@@ -57,6 +57,8 @@ const history = Effect.fnUntraced(function* ({
       if (i === endsAt(action.rank)) yield* job.end(action.rank)
     })
 
+  // One may have nothing to say at all.
+  for (let rank = 0; rank < Ranks.ranks; rank++) if (endsAt(rank) < 0) yield* job.end(rank)
   if (losesPower) for (let i = 0; i < actions.length; i++) yield* log(i)
   let deriving = yield* follow
   let operations = 0

@@ -155,7 +155,7 @@ const oldest = (sources: ReadonlyArray<Source>, until: number): Extract<Input, {
     if (time > until || time > limit || (time === limit && !winsTie)) break
   }
   if (end === first.index) return undefined
-  const points = slice(piece, first.index, end)
+  const points = first.index === 0 && end === piece.count ? piece : slice(piece, first.index, end)
   first.phase = "joined"
   first.index = end
   if (end === piece.count) {

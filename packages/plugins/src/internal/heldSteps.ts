@@ -46,7 +46,17 @@ export interface State {
 
 export const initial = (): State => ({ steps: new Set(), byStep: new Map(), writers: new Map(), gone: new Set() })
 
-export const keyOf = (of: Series.Series, step: number): string => `${step} ${Series.toKey(of)}`
+/** Of the series, made once: a look-up for each point needs it. */
+const keys = new WeakMap<Series.Series, string>()
+
+export const keyOf = (of: Series.Series, step: number): string => {
+  let key = keys.get(of)
+  if (key === undefined) {
+    key = Series.toKey(of)
+    keys.set(of, key)
+  }
+  return `${step} ${key}`
+}
 
 export const add = (state: State, held: HeldStep): void => {
   state.steps.add(held)
