@@ -11,7 +11,7 @@ import { describe } from "vitest"
 import * as Archive from "../src/Archive.ts"
 import * as Cursor from "../src/Cursor.ts"
 import type { JournalStorage } from "../src/JournalStorage.ts"
-import type { Payload } from "../src/RunEvent.ts"
+import { runStarted, type Payload } from "../src/RunEvent.ts"
 import { RunJournal } from "../src/RunJournal.ts"
 import { GroupWriter } from "../src/internal/groupWriter.ts"
 import { makeMemory } from "../src/internal/memoryStorage.ts"
@@ -201,13 +201,8 @@ const write = (storage: Storage, writer: string, events: ReadonlyArray<Payload>,
     yield* group.sync
   })
 
-const started: Payload = {
-  _tag: "RunStarted",
-  time: 1,
-  run: { id: Histories.run, project: "p", name: "n", tags: {} },
-  backends: [{ name: "local", plugin: "backend.local", version: "1", config: {} }],
-  client: { language: "typescript", version: "", tracelet: "" }
-}
+const local = { name: "local", plugin: "backend.local", version: "1", config: {} }
+const started = runStarted(Histories.run, { time: 1, backends: [local] })
 const finished: Payload = { _tag: "RunFinished", time: 2e9, status: "finished" }
 
 const cursorOf = (backend: string, writers: ReadonlyArray<string>, closed: boolean): Cursor.Cursor => ({

@@ -9,6 +9,7 @@ import * as Journal from "../src/Journal.ts"
 import { JournalStorage, StorageError } from "../src/JournalStorage.ts"
 import * as Retention from "../src/Retention.ts"
 import { RunId } from "../src/Run.ts"
+import { runStarted } from "../src/RunEvent.ts"
 import * as Tracelet from "../src/Tracelet.ts"
 import * as Tracker from "../src/Tracker.ts"
 import { makeMemory } from "../src/internal/memoryStorage.ts"
@@ -101,13 +102,8 @@ const record = (
     const writer = yield* Effect.scoped(
       Effect.gen(function* () {
         const open = yield* journal.write({ run, role: "primary" })
-        open.event({
-          _tag: "RunStarted",
-          time: endedAt - 10,
-          run: { id: run, project: "p", name: `run ${id}`, tags: {} },
-          backends: [{ name: "store", plugin: "backend.store", version: "1", config: {} }],
-          client: { language: "typescript", version: "", tracelet: "" }
-        })
+        const store = { name: "store", plugin: "backend.store", version: "1", config: {} }
+        open.event(runStarted(run, { time: endedAt - 10, name: `run ${id}`, backends: [store] }))
         for (let i = 0; i < 50; i++) open.point("loss", i, i, undefined, endedAt - 5)
         open.event({ _tag: "RunFinished", time: endedAt, status: "finished" })
         yield* open.flush

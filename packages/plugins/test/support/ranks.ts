@@ -8,7 +8,7 @@ import * as Journal from "@tracelet/core/Journal"
 import { JournalStorage } from "@tracelet/core/JournalStorage"
 import { deliver } from "@tracelet/core/Pipeline"
 import { RunId } from "@tracelet/core/Run"
-import type { PointBatch, RunStarted } from "@tracelet/core/RunEvent"
+import { runStarted, type PointBatch } from "@tracelet/core/RunEvent"
 import { StatefulProcessor, type Configured } from "@tracelet/core/StatefulProcessor"
 import { accepted } from "@tracelet/core/WriteReport"
 import * as Clock from "effect/Clock"
@@ -29,13 +29,7 @@ type Random = ReturnType<typeof random>
 export const run = RunId.make("0123456789abcdef")
 export const ranks = 4
 
-export const started: RunStarted = {
-  _tag: "RunStarted",
-  time: 1,
-  run: { id: run, project: "p", name: "n", tags: {} },
-  backends: [],
-  client: { language: "typescript", version: "", tracelet: "" }
-}
+export const started = runStarted(run, { time: 1 })
 
 /** The processors that every test here runs side by side. */
 export const processors: Effect.Effect<ReadonlyArray<Configured>> = Effect.gen(function* () {
