@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Backend } from "@tracelet/core/Backend"
 import * as Journal from "@tracelet/core/Journal"
+import { JournalStorage, layerMemory } from "@tracelet/core/JournalStorage"
 import * as Local from "@tracelet/backend-local"
 import { openRun } from "./batches.ts"
 import { temporary } from "./temporary.ts"
@@ -37,6 +38,33 @@ describe("Local.plugin", () => {
       join("/data/.tracelet", "store.db")
     )
   })
+
+  it.effect("S1.3: lies on this host where the folder is on a network file system, one for each host and folder", () =>
+    Effect.gen(function* () {
+      const storage = yield* JournalStorage
+      const at = (folder: string, cache: string, remote: ReadonlyArray<string>) =>
+        Local.LocalPlugin.fileFor(
+          {
+            folder,
+            isInMemory: false,
+            storage: {
+              ...storage,
+              host: { name: "some/host", boot: "b", pid: 1 },
+              isLocal: (path) => Effect.succeed(!remote.some((one) => path.startsWith(one)))
+            }
+          },
+          { XDG_CACHE_HOME: cache }
+        )
+      assert.strictEqual(yield* at("/data/.tracelet", "/cache", []), "/data/.tracelet/store.db")
+      const one = yield* at("/net/a", "/cache", ["/net"])
+      assert.match(one, /^\/cache\/tracelet\/stores\/some_host-[0-9a-f]{16}\/store\.db$/)
+      assert.notStrictEqual(yield* at("/net/b", "/cache", ["/net"]), one)
+      assert.strictEqual(yield* at("/net/a", "/cache", ["/net"]), one)
+      const nowhere = yield* at("/net/a", "/net/cache", ["/net"])
+      assert.match(nowhere, /\/tracelet-\d+\/stores\/some_host-/)
+      assert.isFalse(nowhere.startsWith("/net"))
+    }).pipe(Effect.provide(layerMemory))
+  )
 
   it.effect("refuses a config it does not know, by path", () =>
     Effect.gen(function* () {

@@ -72,7 +72,8 @@ const deliver = (before: Report.Report, known: Lookup.Known) =>
       agent: yield* Agents.find((yield* Place).dir),
       timeout: isRunning ? deliveryMaxWhileRunning : deliveryMax,
       progress: new SyncRuns.Progress(),
-      isArchiving: false
+      isArchiving: false,
+      takesOver: () => false
     })
     if (isRunning || results.every(({ drained }) => drained)) return
     const left = Object.entries(Report.sums(results)).filter(([, { pending }]) => pending > 0)

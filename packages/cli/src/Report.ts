@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { BackendError } from "@tracelet/core/BackendError"
-import { noCounts, type Pin } from "@tracelet/core/Cursor"
+import { noCounts, uncertainty, type Pin } from "@tracelet/core/Cursor"
 import type { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
@@ -133,7 +133,8 @@ const ofCursor = (run: RunJournal, name: string, total: number): Effect.Effect<O
     const pending = Math.max(0, total - CatchUp.before(counts))
     const state = cursor?.closed === true && pending === 0 ? "done" : "idle"
     const standing = { delivered: counts.delivered, pending, deadLetter: counts.rejected, state } as const
-    return Effect.succeed({ ...standing, ...Losses.ofCursor(cursor) })
+    const reason = cursor === undefined ? undefined : uncertainty(cursor)
+    return Effect.succeed({ ...standing, ...(reason === undefined ? {} : { reason }), ...Losses.ofCursor(cursor) })
   })
 
 /**

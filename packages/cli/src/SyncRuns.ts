@@ -43,6 +43,8 @@ export interface SyncOptions {
   readonly progress: Progress
   /** Whether runs that are delivered here, and done, are archived. */
   readonly isArchiving: boolean
+  /** Whether the delivery of a run is taken over from another host, where that cannot be seen (journal.md J7.4). */
+  readonly takesOver: (run: string) => boolean
 }
 
 /** One result for each run that had something to deliver, and for the one that was wanted. Newest first. */
@@ -52,7 +54,8 @@ export const sync = ({
   agent,
   timeout,
   progress,
-  isArchiving
+  isArchiving,
+  takesOver
 }: SyncOptions): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader | Scope.Scope> =>
   Effect.gen(function* () {
     const todo: Array<readonly [RunJournal, RunStarted]> = []
@@ -66,8 +69,10 @@ export const sync = ({
       todo,
       ([run, started]) =>
         Effect.gen(function* () {
-          if (agent.state === "running" && (yield* byAgent(run, agent.agent, progress))) return
-          yield* Effect.scoped(here(run, started, distribution, progress, isArchiving))
+          // This host's agent takes nothing over.
+          const takeOver = takesOver(run.id)
+          if (agent.state === "running" && !takeOver && (yield* byAgent(run, agent.agent, progress))) return
+          yield* Effect.scoped(here(run, started, distribution, progress, isArchiving, takeOver))
         }),
       { concurrency, discard: true }
     ).pipe(Effect.timeoutOption(timeout))
@@ -129,13 +134,14 @@ const here = (
   started: RunStarted,
   distribution: Distribution.Distribution,
   progress: Progress,
-  isArchiving: boolean
+  isArchiving: boolean,
+  takeOver: boolean
 ): Effect.Effect<void, SyncError, Journal | Scope.Scope> =>
   Effect.gen(function* () {
     // The lanes close a run only when they know that its writers are over.
     yield* run.writersNow
     const targets = yield* distribution.targetsOf(started)
-    const delivery = yield* Pipeline.deliver(run, started, targets)
+    const delivery = yield* Pipeline.deliver(run, started, targets, [], { takeOver })
     if (delivery === undefined) return yield* watch(run, started, progress)
     const look = Effect.map(delivery.backends, (standings) => {
       const backends = Object.fromEntries(standings)

@@ -5,10 +5,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fileOf } from "@tracelet/backend-local/LocalPlugin"
+import { fileFor } from "@tracelet/backend-local/LocalPlugin"
 import * as LocalReader from "@tracelet/backend-local/LocalReader"
 import * as LocalStore from "@tracelet/backend-local/LocalStore"
-import type { JournalStorage } from "@tracelet/core/JournalStorage"
+import { JournalStorage } from "@tracelet/core/JournalStorage"
 import * as Journal from "@tracelet/core/Journal"
 import * as Folder from "@tracelet/platform-node/Folder"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
@@ -36,15 +36,18 @@ export const layer = (given: string | undefined): Layer.Layer<Workspace, never, 
   Layer.unwrap(Effect.map(place(given), (found) => layerAt(found).pipe(Layer.provide(NodePlatform.layer))))
 
 /** The same for a folder that is known, on any storage. */
-export const layerAt = (found: Place["Service"]): Layer.Layer<Workspace, never, JournalStorage> => {
-  const file = fileOf({ folder: found.dir, isInMemory: false })
-  return Layer.mergeAll(
-    Layer.succeed(Place, found),
-    Journal.layerFile({ dir: found.dir }),
-    LocalReader.layer({ file }),
-    LocalStore.layer({ file })
+export const layerAt = (found: Place["Service"]): Layer.Layer<Workspace, never, JournalStorage> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const file = yield* fileFor({ folder: found.dir, isInMemory: false, storage: yield* JournalStorage })
+      return Layer.mergeAll(
+        Layer.succeed(Place, found),
+        Journal.layerFile({ dir: found.dir }),
+        LocalReader.layer({ file }),
+        LocalStore.layer({ file })
+      )
+    })
   )
-}
 
 /** Stands for a store that cannot be read, until the command ends. */
 export const storeInMemory: Layer.Layer<LocalReader.LocalReader | LocalStore.LocalStore> = LocalReader.layerStore.pipe(

@@ -49,6 +49,16 @@ export const addCounts = (a: Counts, b: Counts): Counts => ({
 export const Losses = Schema.Struct({ gapBytes: Schema.Int, unknown: Schema.Int, damaged: Schema.Int })
 export interface Losses extends Schema.Schema.Type<typeof Losses> {}
 
+/** Another host than that of the writers, or than the one before, took the delivery over. `uncertain`: what was in flight may be there twice. */
+export const TakeOver = Schema.Struct({
+  epoch: Schema.Int,
+  at: Schema.Finite,
+  host: Schema.String,
+  boot: Schema.String,
+  uncertain: Schema.Boolean
+})
+export interface TakeOver extends Schema.Schema.Type<typeof TakeOver> {}
+
 export const Cursor = Schema.Struct({
   version: Schema.Literal(1),
   run: RunId,
@@ -60,6 +70,7 @@ export const Cursor = Schema.Struct({
   counts: Counts,
   intents: Schema.Array(Intent),
   losses: Schema.optionalKey(Losses),
+  takeOvers: Schema.optionalKey(Schema.Array(TakeOver)),
   closed: Schema.Boolean
 })
 export interface Cursor extends Schema.Schema.Type<typeof Cursor> {}
@@ -67,6 +78,14 @@ export interface Cursor extends Schema.Schema.Type<typeof Cursor> {}
 export const CursorFile = Schema.fromJsonString(Cursor)
 
 export const marks = (cursor: Cursor): Marks => new Map(Object.entries(cursor.writers))
+
+/** What a take-over left unknown, for people; `undefined` when nothing. */
+export const uncertainty = ({ backend, takeOvers = [] }: Cursor): string | undefined => {
+  const uncertain = takeOvers.filter((one) => one.uncertain)
+  if (uncertain.length === 0) return undefined
+  const hosts = uncertain.map(({ host, epoch }) => `${host} (epoch ${epoch})`).join(", ")
+  return `Taken over by ${hosts}: ${backend} cannot tell a resend, so the batch that was in flight may be there twice.`
+}
 
 /** True when `a` lies before `b`. */
 export const isBefore = (a: Mark, b: Mark): boolean =>

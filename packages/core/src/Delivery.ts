@@ -26,6 +26,7 @@ import { countOf, kindOf, type RunEvent, type RunStarted } from "./RunEvent.ts"
 import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 import { at, countEvents, headOf, restOf } from "./internal/places.ts"
+import { check, claim, type Authority } from "./internal/authority.ts"
 
 export interface LaneStatus {
   readonly state: State
@@ -84,8 +85,20 @@ export class Lane {
   private isCaughtUp = false
   /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
   private aside: ReadonlyArray<LetterId> | undefined
+  private readonly takeOver: boolean
+  private authority: Authority = "locks"
+  /** That of this lane, once it has one: a greater one is another host's. */
+  private epoch: number | undefined
 
-  constructor(name: string, run: RunJournal, started: RunStarted, target: Target, derivations: Derivations) {
+  constructor(
+    name: string,
+    run: RunJournal,
+    started: RunStarted,
+    target: Target,
+    derivations: Derivations,
+    takeOver: boolean
+  ) {
+    this.takeOver = takeOver
     this.name = name
     this.run = run
     this.started = started
@@ -106,8 +119,9 @@ export class Lane {
   }
 
   get status(): LaneStatus {
-    const { state, reason, marks } = this
+    const { state, marks } = this
     const { counts, losses } = this.cursor
+    const reason = this.reason ?? Cursor.uncertainty(this.cursor)
     return {
       state,
       counts,
@@ -213,6 +227,12 @@ export class Lane {
       }
       const problem = this.derivations.problem()
       if (problem?.state === "held") return yield* held(this.name, problem.reason)
+      if (this.epoch !== undefined) yield* check(this.name, this.run, this.epoch)
+      const { cursor, takeOver, name } = this
+      const claimed = yield* claim({ name, run: this.run, cursor, identity, takeOver })
+      this.cursor = claimed.cursor
+      this.authority = claimed.authority
+      if (claimed.authority === "own") this.epoch = claimed.cursor.epoch
       const { run, time } = this.started
       const opened = yield* backend.open({ run, startedAt: time, remote: this.cursor.remote })
       if (opened.confirmed === undefined) {
@@ -234,10 +254,16 @@ export class Lane {
       if (this.cursor.closed) return
       yield* this.countLosses(reader)
       const { status, endedAt } = yield* this.run.standing(yield* this.run.writers)
+      yield* this.fence
       yield* opened.close({ status, endedAt: endedAt ?? this.started.time })
       this.cursor = { ...this.cursor, closed: true }
       yield* this.save({ sync: true })
     })
+  }
+
+  /** Asked before each send where another host may have taken over unseen (J7.4). */
+  private get fence(): Effect.Effect<void, LaneError> {
+    return this.epoch === undefined ? Effect.void : check(this.name, this.run, this.epoch)
   }
 
   /** What could not be read is said and kept with the cursor. Counted over the whole run, since a lane that began in its middle saw only a part. */
@@ -280,6 +306,7 @@ export class Lane {
       if (batch.events.length === 0 && opened.confirmed === undefined) {
         return yield* this.advance(batch, batch.to, 0, 0, batch.filtered)
       }
+      yield* this.fence
       const report = yield* opened.write(batch).pipe(
         Effect.map((written) => ({ ...written, poison: undefined })),
         Effect.catch((error) =>
@@ -354,6 +381,7 @@ export class Lane {
   private save(options: { readonly sync: boolean }): Effect.Effect<void, StorageError> {
     this.cursor = { ...this.cursor, writers: Object.fromEntries(this.marks) }
     this.isUnsaved = false
+    if (this.authority === "aside") return Effect.void
     return Effect.onError(this.run.saveCursor(this.cursor, options), () =>
       Effect.sync(() => void (this.isUnsaved = true))
     )
@@ -415,9 +443,10 @@ export const start = (
   run: RunJournal,
   started: RunStarted,
   target: Target,
-  derivations: Derivations
+  derivations: Derivations,
+  takeOver = false
 ): Effect.Effect<Lane, never, Scope.Scope> => {
-  const lane = new Lane(name, run, started, target, derivations)
+  const lane = new Lane(name, run, started, target, derivations, takeOver)
   return Effect.as(Effect.forkScoped(lane.deliver), lane)
 }
 

@@ -43,6 +43,11 @@ export interface RunDelivery {
 
 const settledPoll = Duration.millis(10)
 
+export interface DeliverOptions {
+  /** Deliver also what another host's writers left, or what another host delivered so far, where its locks cannot be seen (J7.4). Default false. */
+  readonly takeOver?: boolean
+}
+
 /**
  * Delivers `run` to `targets` until the scope closes, and what `stateful` derive of it; `undefined` when another process delivers it.
  * Each backend's lane goes its own way: none waits for another.
@@ -51,7 +56,8 @@ export const deliver = (
   run: RunJournal,
   started: RunStarted,
   targets: Targets,
-  stateful: ReadonlyArray<Configured> = []
+  stateful: ReadonlyArray<Configured> = [],
+  options: DeliverOptions = {}
 ): Effect.Effect<RunDelivery | undefined, StorageError, Scope.Scope> =>
   Effect.gen(function* () {
     if (!(yield* run.lock)) return undefined
@@ -59,8 +65,9 @@ export const deliver = (
     const failed = new Map<string, LaneStatus>()
     const derivations = yield* startDerivations(run, stateful, () => lanes.forEach((lane) => lane.wake()))
     for (const [name, target] of targets) {
-      if ("backend" in target) lanes.set(name, yield* startLane(name, run, started, target, derivations))
-      else failed.set(name, failedStatus(target.state, target.reason))
+      if ("backend" in target) {
+        lanes.set(name, yield* startLane(name, run, started, target, derivations, options.takeOver))
+      } else failed.set(name, failedStatus(target.state, target.reason))
     }
     const scope = yield* Effect.scope
     const backlogs = new Map([...targets.keys()].map((name) => [name, new Backlog(run, derivations, scope)]))
@@ -117,5 +124,7 @@ export const standingFromCursor = (run: RunJournal, backend: string): Effect.Eff
     }
     const marks = cursor === undefined ? new Map<string, Cursor.Mark>() : Cursor.marks(cursor)
     const counts = cursor?.counts ?? Cursor.noCounts
-    return backendStanding(run, { state: cursor?.closed === true ? "done" : "idle", counts, marks })
+    const reason = cursor === undefined ? undefined : Cursor.uncertainty(cursor)
+    const state = cursor?.closed === true ? "done" : "idle"
+    return backendStanding(run, { state, counts, marks, ...(reason === undefined ? {} : { reason }) })
   })

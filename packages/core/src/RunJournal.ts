@@ -71,7 +71,15 @@ const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, in
 export interface LetterId extends Schema.Schema.Type<typeof LetterId> {}
 
 const lineEnd = 0x0a
-const cursorFile = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.json$/
+
+const none: ReadonlySet<string> = new Set()
+
+/** How often the end record of a writer is looked for whose lock cannot be seen: it costs the reading of its last segment. */
+const lookForEndEveryMs = 5_000
+const cursorPattern = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:\.([1-9][0-9]{0,8}))?\.json$/
+
+/** `<backend>.json`, and `<backend>.<epoch>.json` once the delivery was taken over (J7.4). */
+const cursorName = (backend: string, epoch: number): string => `${backend}${epoch === 0 ? "" : `.${epoch}`}.json`
 const decodeLetterId = Schema.decodeUnknownResult(Schema.fromJsonString(LetterId))
 const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
 const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
@@ -160,7 +168,35 @@ export class RunJournal {
           isOver: answer === "over"
         })
       }
-      return writers.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      const unseen = writers.filter(({ isOver, identity: { boot } }) => !isOver && boot !== this.host.boot)
+      const ended = unseen.length > 0 && !(yield* this.locksDecide) ? yield* this.endedOf(writers, unseen) : none
+      return writers
+        .map((writer) => (ended.has(writer.id) ? { ...writer, life: "over" as const, isOver: true } : writer))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    })
+  }
+
+  /**
+   * Which of the writers whose locks cannot be seen from here are over all the same: nothing comes behind an end record (J10.1), and a silent
+   * observer ends with the writer that it watches (J2.7).
+   */
+  private endedOf(all: ReadonlyArray<Writer>, unseen: ReadonlyArray<Writer>) {
+    return Effect.gen({ self: this }, function* () {
+      const now = yield* Clock.currentTimeMillis
+      const ended = new Set<string>()
+      for (const writer of unseen) {
+        if (this.endings.get(writer.id)?.finished === undefined) {
+          if (now - (this.lookedAt.get(writer.id) ?? Number.NEGATIVE_INFINITY) < lookForEndEveryMs) continue
+          this.lookedAt.set(writer.id, now)
+        }
+        if ((yield* this.ending(writer)).finished !== undefined) ended.add(writer.id)
+      }
+      for (const { id, role, life, identity } of unseen) {
+        const watched = all.find((writer) => writer.id === identity.of)
+        const isWatchedOver = watched !== undefined && (watched.isOver || ended.has(watched.id))
+        if (role === "observer" && life === "stale" && isWatchedOver) ended.add(id)
+      }
+      return ended
     })
   }
 
@@ -352,8 +388,9 @@ export class RunJournal {
   }
 
   private readonly endings = new Map<string, Ending>()
+  private readonly lookedAt = new Map<string, number>()
 
-  /** How a writer ended that is over. Its end record is among its last: read from its last segments. */
+  /** How a writer ended, or what it has logged so far while it is not over. Its end record is among its last: read from its last segments. */
   ending(writer: Writer): Effect.Effect<Ending, StorageError> {
     const known = this.endings.get(writer.id)
     if (known !== undefined) return Effect.succeed(known)
@@ -379,7 +416,7 @@ export class RunJournal {
           if (last > 0) break
         }
         const ending = { finished, lastTime: last }
-        this.endings.set(writer.id, ending)
+        if (writer.isOver || finished !== undefined) this.endings.set(writer.id, ending)
         return ending
       })
     )
@@ -437,26 +474,83 @@ export class RunJournal {
     return Effect.suspend(() => archiveFolder(this.shared.storage, this.segments))
   }
 
+  /** The greatest epoch of each backend that has a cursor. */
+  private get epochs(): Effect.Effect<ReadonlyMap<string, number>, StorageError> {
+    // A file in the folder's place holds no cursor, and says so when one is to be written.
+    const listed = Effect.catchIf(
+      this.shared.storage.list(this.path("cursors")),
+      ({ code }) => code === "ENOTDIR",
+      () => Effect.succeed([])
+    )
+    return Effect.map(listed, (names) => {
+      const epochs = new Map<string, number>()
+      for (const name of names) {
+        const [, backend, epoch = "0"] = cursorPattern.exec(name) ?? []
+        if (backend !== undefined) epochs.set(backend, Math.max(Number(epoch), epochs.get(backend) ?? 0))
+      }
+      return epochs
+    })
+  }
+
+  /** How often the delivery to `backend` was taken over: whoever began with a smaller epoch has to stop (J7.4). */
+  epoch(backend: string): Effect.Effect<number, StorageError> {
+    return Effect.map(this.epochs, (epochs) => epochs.get(backend) ?? 0)
+  }
+
   /** Those that there are, by backend. */
   get cursors(): Effect.Effect<ReadonlyMap<string, Cursor.Cursor | "damaged">, StorageError> {
     return Effect.gen({ self: this }, function* () {
       const cursors = new Map<string, Cursor.Cursor | "damaged">()
-      for (const name of yield* this.shared.storage.list(this.path("cursors"))) {
-        const backend = cursorFile.exec(name)?.[1]
-        const cursor = backend === undefined ? undefined : yield* this.cursor(backend)
-        if (backend !== undefined && cursor !== undefined) cursors.set(backend, cursor)
+      for (const backend of (yield* this.epochs).keys()) {
+        const cursor = yield* this.cursor(backend)
+        if (cursor !== undefined) cursors.set(backend, cursor)
       }
       return cursors
     })
   }
 
-  /** The backend's cursor: `undefined` when there is none, `"damaged"` when it cannot be read (J7.6). */
+  /** The backend's cursor, of the greatest epoch: `undefined` when there is none, `"damaged"` when it cannot be read (J7.6). */
   cursor(backend: string): Effect.Effect<Cursor.Cursor | "damaged" | undefined, StorageError> {
-    return Effect.map(this.shared.storage.read(this.path("cursors", `${backend}.json`)), (bytes) => {
-      if (bytes === undefined) return undefined
-      const cursor = decodeCursor(decodeText(bytes))
-      return Result.isSuccess(cursor) && cursor.success.run === this.id ? cursor.success : "damaged"
+    const { storage } = this.shared
+    const at = (epoch: number): Effect.Effect<Cursor.Cursor | "damaged" | undefined, StorageError> =>
+      Effect.flatMap(storage.read(this.path("cursors", cursorName(backend, epoch))), (bytes) => {
+        if (bytes === undefined) return Effect.undefined
+        // Whoever took over was cut off before it had sent anything: the one before says how far it is.
+        if (epoch > 0 && bytes.length === 0) return at(epoch - 1)
+        const cursor = Result.getOrUndefined(decodeCursor(decodeText(bytes)))
+        return Effect.succeed(cursor?.run === this.id ? cursor : ("damaged" as const))
+      })
+    return Effect.flatMap(this.epoch(backend), at)
+  }
+
+  /** Begins the epoch of `cursor`, if nobody has: then what is saved under a smaller one counts no more. When it has returned it survives a power cut. */
+  takeOver(cursor: Cursor.Cursor): Effect.Effect<boolean, StorageError> {
+    const { storage } = this.shared
+    const path = this.path("cursors", cursorName(cursor.backend, cursor.epoch))
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        yield* storage.makeFolder(this.path("cursors"))
+        const file = yield* storage.openAppend(path)
+        yield* file.append([encodeText(encodeCursor(cursor))])
+        yield* file.sync
+        yield* storage.syncFolder(this.path("cursors"))
+        return true
+      })
+    ).pipe(Effect.catch((error) => (error.code === "EEXIST" ? Effect.succeed(false) : Effect.fail(error))))
+  }
+
+  /** Where locks of other hosts can be seen (J8.4). */
+  get locksDecide(): Effect.Effect<boolean, StorageError> {
+    return Effect.suspend(() => {
+      const known = this.isLocal
+      if (known !== undefined) return Effect.succeed(known)
+      return Effect.map(this.shared.storage.isLocal(this.folder), (isLocal) => (this.isLocal = isLocal))
     })
+  }
+
+  /** This host, as `storage` names it. */
+  get host(): JournalStorage["Service"]["host"] {
+    return this.shared.storage.host
   }
 
   saveCursor(cursor: Cursor.Cursor, options: { readonly sync: boolean }): Effect.Effect<void, StorageError> {
@@ -464,7 +558,11 @@ export class RunJournal {
     return Effect.andThen(
       storage.makeFolder(this.path("cursors")),
       Effect.suspend(() =>
-        storage.replace(this.path("cursors", `${cursor.backend}.json`), encodeText(encodeCursor(cursor)), options)
+        storage.replace(
+          this.path("cursors", cursorName(cursor.backend, cursor.epoch)),
+          encodeText(encodeCursor(cursor)),
+          options
+        )
       )
     )
   }

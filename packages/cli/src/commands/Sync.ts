@@ -54,6 +54,18 @@ const flags = {
     ),
     Flag.withDefault("60s"),
     Flag.mapTryCatch(toDuration, (cause) => (cause instanceof Error ? cause.message : String(cause)))
+  ),
+  takeOver: Flag.Boolean("take-over").pipe(
+    Flag.withoutNegation,
+    Flag.withDescription(
+      "On a network file system: deliver from this host also what other hosts log or deliver; they stop when they see it"
+    ),
+    Flag.withDefault(false)
+  ),
+  watch: Flag.Boolean("watch").pipe(
+    Flag.withoutNegation,
+    Flag.withDescription("Go on until interrupted: deliver what is logged meanwhile, and new runs"),
+    Flag.withDefault(false)
   )
 }
 
@@ -61,15 +73,19 @@ const flags = {
 const isFolder = (path: string, text: string): boolean =>
   (text.includes(sep) || text === ".tracelet") && existsSync(join(path, "runs"))
 
+/** How long a watch rests between two rounds. */
+const watchEvery = Duration.seconds(2)
+
 /** How often the line on a terminal changes. */
 const progressEvery = Duration.millis(200)
 
-export const command = Command.make("sync", flags, ({ run: argument, timeout }) =>
+export const command = Command.make("sync", flags, ({ run: argument, timeout, takeOver, watch }) =>
   Effect.gen(function* () {
     const { cwd } = yield* Session
     const folder = Option.getOrUndefined(Option.filter(argument, (text) => isFolder(resolve(cwd, text), text)))
     const query = folder === undefined ? argument : Option.none()
-    return yield* Frame.inWorkspace(Frame.readingJournals(deliver(query, timeout)), folder)
+    const work = watch ? follow(query, timeout, takeOver) : deliver(query, timeout, takeOver)
+    return yield* Frame.inWorkspace(Frame.readingJournals(work), folder)
   })
 ).pipe(
   Command.withDescription("Deliver now what is pending. Exit code 0 when nothing is left, 3 when something is."),
@@ -77,11 +93,16 @@ export const command = Command.make("sync", flags, ({ run: argument, timeout }) 
   Command.withExamples([
     { command: "tracelet sync", description: "All runs of this folder" },
     { command: "tracelet sync baseline --timeout 5m", description: "One run, for up to five minutes" },
+    {
+      command: "tracelet sync /net/runs/.tracelet --take-over --watch",
+      description: "On a login node, for compute nodes"
+    },
     { command: "tracelet sync --json || echo 'something is left'" }
   ])
 )
 
-const deliver = (query: Option.Option<string>, timeout: Duration.Duration) =>
+/** One round: delivers until nothing more happens by itself. */
+const round = (query: Option.Option<string>, timeout: Duration.Duration, takesOver: (run: string) => boolean) =>
   Effect.gen(function* () {
     const { dir } = yield* Place
     const known = yield* Lookup.known
@@ -93,16 +114,42 @@ const deliver = (query: Option.Option<string>, timeout: Duration.Duration) =>
     const progress = new SyncRuns.Progress()
     const line = yield* Effect.forkChild(showProgress(progress, session))
     const isArchiving = Settings.isArchiving(session.env)
-    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress, isArchiving })
+    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress, isArchiving, takesOver })
     yield* Fiber.interrupt(line)
     const answer: Output.Sync = {
       drained: results.every(({ drained }) => drained),
       backends: Report.sums(results),
       runs: results
     }
+    return answer
+  })
+
+const print = (answer: Output.Sync) =>
+  Effect.gen(function* () {
     if (yield* Frame.AsJson) yield* Frame.printJson(answer)
-    else yield* Frame.printLines(page(answer, session))
+    else yield* Frame.printLines(page(answer, yield* Session))
+  })
+
+const deliver = (query: Option.Option<string>, timeout: Duration.Duration, takeOver: boolean) =>
+  Effect.gen(function* () {
+    const answer = yield* round(query, timeout, () => takeOver)
+    yield* print(answer)
     if (!answer.drained) return yield* new Unfinished({ exitCode: 3 })
+  })
+
+/** Rounds without end; what has changed since the one before is printed. A run that another host takes from this one is left to it. */
+const follow = (query: Option.Option<string>, timeout: Duration.Duration, takeOver: boolean) =>
+  Effect.gen(function* () {
+    const taken = new Set<string>()
+    let last = ""
+    for (;;) {
+      const answer = yield* Effect.scoped(round(query, timeout, (run) => takeOver && !taken.has(run)))
+      answer.runs.forEach(({ id }) => taken.add(id))
+      const text = JSON.stringify(answer)
+      if (text !== last && answer.runs.length > 0) yield* print(answer)
+      last = text
+      yield* Effect.sleep(watchEvery)
+    }
   })
 
 const showProgress = (progress: SyncRuns.Progress, session: Session["Service"]): Effect.Effect<void> => {
