@@ -129,17 +129,32 @@ export class RunFinder {
       for (const run of [...runs.filter((candidate) => this.isDue(candidate, now)), ...this.doneInTurn()]) {
         // A look at a thousand runs must not hold up whoever asks for the status.
         yield* Effect.yieldNow
-        const known = this.known.get(run)
-        const writers = yield* this.writers(run)
-        if (writers.length === 0 || (known?._tag === "done" && known.writers === writers.join())) continue
-        if (known === undefined && (yield* this.isComplete(run, writers))) {
-          this.known.set(run, { _tag: "done", writers: writers.join() })
-          yield* this.onDone(run)
-        } else if (this.claim(run)) {
-          found.push(run)
-        }
+        // One run that cannot be read must not keep the others from being found.
+        const isFound = yield* Effect.catch(this.lookAt(run), (error) =>
+          Effect.as(
+            Effect.andThen(
+              this.waits.has(run) ? Effect.void : Effect.logWarning(`Run ${run} cannot be read: ${error.message}`),
+              this.release(run, { _tag: "later" })
+            ),
+            false
+          )
+        )
+        if (isFound) found.push(run)
       }
       return found
+    })
+  }
+
+  /** Whether there is something to deliver: then it is taken. */
+  private lookAt(run: RunId): Effect.Effect<boolean, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const known = this.known.get(run)
+      const writers = yield* this.writers(run)
+      if (writers.length === 0 || (known?._tag === "done" && known.writers === writers.join())) return false
+      if (known !== undefined || !(yield* this.isComplete(run, writers))) return this.claim(run)
+      this.known.set(run, { _tag: "done", writers: writers.join() })
+      yield* this.onDone(run)
+      return false
     })
   }
 

@@ -10,7 +10,7 @@ import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { describe } from "vitest"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -75,22 +75,29 @@ const total = <A>(items: Iterable<A>, count: (item: A) => number): number =>
 describe("a golden journal", () => {
   for (const name of readdirSync(golden)) {
     // Small batches too, so that what is expected does not depend on where they are cut.
-    for (const [points, isArchived] of [
-      [65_536, false],
-      [3, false],
-      [65_536, true],
-      [3, true]
+    for (const [points, from] of [
+      [65_536, "segments"],
+      [3, "segments"],
+      [65_536, "an archive made now"],
+      [3, "an archive made now"],
+      [65_536, "an archive made by 0.1.0"]
     ] as const) {
-      const how = isArchived ? "J11.3: from an archive, compressed, " : ""
+      const how = from === "segments" ? "" : `J11.3: from ${from}, `
       it.effect(`${how}${name} reads as expected.json says, in batches of at most ${points}`, () =>
         Effect.gen(function* () {
           const expected = Schema.decodeUnknownSync(Expected)(readFileSync(join(golden, name, "expected.json"), "utf8"))
           const dir = yield* temporaryFolder
           mkdirSync(join(dir, "runs"))
           cpSync(join(golden, name), join(dir, "runs", expected.run), { recursive: true })
+          if (from === "an archive made by 0.1.0") {
+            const journal = join(dir, "runs", expected.run, "journal")
+            rmSync(journal, { recursive: true })
+            mkdirSync(journal)
+            cpSync(join(golden, "../archives", `${name}.tla`), join(journal, "archive.0.tla"))
+          }
           const read = Effect.gen(function* () {
             const run = yield* (yield* Journal.Journal).open(expected.run)
-            if (isArchived) assert.isAbove((yield* run.archive).segments, 0)
+            if (from === "an archive made now") assert.isAbove((yield* run.archive).segments, 0)
             const writers = yield* run.writersNow
             const reader = yield* run.reader(new Map(), { points, bytes: 1_048_576 })
             const events = new Map<string, Array<unknown>>()

@@ -79,11 +79,22 @@ export const catchUp = (
   Effect.gen(function* () {
     const stale: Array<RunJournal> = []
     const current = new Set<string>()
+    const notes: Array<string> = []
     for (const run of runs) {
-      if (yield* isCurrent(run.id, rows.get(run.id))) current.add(run.id)
-      else stale.push(run)
+      // A run whose archive cannot be read lags for good, and the others do not wait for it.
+      const isSo = yield* Effect.catchIf(
+        isCurrent(run.id, rows.get(run.id)),
+        (error) => error._tag === "StorageError",
+        ({ message }) =>
+          Effect.as(
+            Effect.sync(() => notes.push(`The store lags: ${message}`)),
+            undefined
+          )
+      )
+      if (isSo === true) current.add(run.id)
+      else if (isSo === false) stale.push(run)
     }
-    if (stale.length === 0) return { notes: [], current, changed: false }
+    if (stale.length === 0) return { notes, current, changed: false }
     const target: Target = {
       backend: yield* LocalBackend.make,
       route: undefined,
@@ -119,7 +130,7 @@ export const catchUp = (
       Effect.timeoutOption(catchUpMax)
     )
     const late = `${Format.plural(left.size, "run")} ${left.size === 1 ? "is" : "are"} still on the way into the store; shown is what it has.`
-    return { notes: [...held, ...(left.size === 0 ? [] : [late])], current, changed: true }
+    return { notes: [...notes, ...held, ...(left.size === 0 ? [] : [late])], current, changed: true }
   })
 
 /** True when the store has closed the run and no writer came since: nothing can be missing. */

@@ -20,7 +20,13 @@ const ownNames = new Set(["journal", "blobs", "delivery.lock"])
 
 /** Whether the run has no segment: it has not begun, or never did. */
 export const isEmpty = (run: RunId): Effect.Effect<boolean, StorageError, Journal> =>
-  Effect.flatMap(Journal, ({ writerIds }) => Effect.map(writerIds(run), (writers) => writers.size === 0))
+  Effect.flatMap(Journal, ({ writerIds }) => Effect.map(writerIds(run), (writers) => writers.size === 0)).pipe(
+    // An archive that cannot be read is one of something (journal.md J11.6).
+    Effect.catchIf(
+      ({ code }) => code === "EDAMAGED",
+      () => Effect.succeed(false)
+    )
+  )
 
 /** Removes those that nobody holds and in which nothing has changed for an hour. Returns how many; what cannot be removed stays. */
 export const sweep: Effect.Effect<number, StorageError, Journal> = Effect.gen(function* () {

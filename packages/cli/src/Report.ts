@@ -39,12 +39,24 @@ export const reports = (
   agent: Found
 ): Effect.Effect<ReadonlyArray<Report>, ReportError, Journal | LocalReader> =>
   Effect.map(
-    Effect.forEach(ids, (id) => reportOf(id, known, agent), { concurrency }),
+    Effect.forEach(
+      ids,
+      (id) =>
+        Effect.catchIf(reportOf(id, known, agent), isUnreadable, () => {
+          const row = known.rows.get(id)
+          return Effect.succeed(row === undefined ? undefined : forgotten(row))
+        }),
+      { concurrency }
+    ),
     (all) =>
       all
         .filter((one) => one !== undefined)
         .toSorted((a, b) => b.startedSeconds - a.startedSeconds || (a.id < b.id ? -1 : 1))
   )
+
+/** Nothing of its archive can be read (journal.md J11.6): the store is what is left of it, and the other runs are shown as ever. */
+const isUnreadable = (error: ReportError): error is StorageError =>
+  error._tag === "StorageError" && error.code === "EDAMAGED"
 
 const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) =>
   Effect.gen(function* () {

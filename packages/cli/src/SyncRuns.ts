@@ -61,8 +61,18 @@ export const sync = ({
     const todo: Array<readonly [RunJournal, RunStarted]> = []
     for (const [id, run] of known.journals) {
       if (wanted !== undefined && id !== wanted) continue
-      const started = yield* run.started
-      if (started !== undefined && (wanted !== undefined || !(yield* isDone(run, started)))) todo.push([run, started])
+      const started = yield* Effect.gen(function* () {
+        const found = yield* run.started
+        if (found === undefined || wanted !== undefined) return found
+        return (yield* isDone(run, found)) ? undefined : found
+      }).pipe(
+        // One that cannot be read does not keep the others from being delivered.
+        Effect.catchIf(
+          (error) => wanted === undefined && error._tag === "StorageError",
+          ({ message }) => Effect.as(Effect.logWarning(`Run ${id} is passed over: ${message}`), undefined)
+        )
+      )
+      if (started !== undefined) todo.push([run, started])
     }
     const distribution = yield* Distribution.make()
     yield* Effect.forEach(

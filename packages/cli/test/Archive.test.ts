@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Output from "../src/Output.ts"
 import { listening, startAgent, startWriter, stored, temporary, until } from "./agentProcess.ts"
@@ -76,6 +76,48 @@ describe("tracelet archive", () => {
         assert.strictEqual(code, 1)
         assert.include(err, "another process delivers it")
         assert.isFalse(isArchived(dir, id))
+      })
+    )
+  )
+
+  it.live("J11.6: says which archive is damaged beyond reading, and goes on with the other runs", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        yield* writeEnded(dir, { id, log: training })
+        yield* writeEnded(dir, { id: other, name: "second", log: training })
+        const say = (...args: ReadonlyArray<string>) => tracelet(dir, [...args, "--dir", "."])
+        yield* say("archive")
+        const path = join(dir, "runs", id, "journal", "archive.0.tla")
+        writeFileSync(path, readFileSync(path).fill(7, 100))
+        const runs = yield* say("runs", "--json")
+        assert.strictEqual(runs.code, 0, runs.err)
+        assert.match(runs.err, /could not read the archive .*aa11.*neither of its indexes is good/)
+        // What the store has of it is shown.
+        assert.deepStrictEqual(
+          JSON.parse(runs.out).map(({ name, points }: { readonly name: string; readonly points: number }) => [
+            name,
+            points
+          ]),
+          [
+            ["baseline", 4_800],
+            ["second", 4_800]
+          ]
+        )
+        assert.strictEqual((yield* say("show", "second", "--ascii")).code, 0)
+        yield* writeEnded(dir, { id: "cc33".padEnd(32, "0"), name: "third", log: training })
+        const synced = yield* say("sync", "--json")
+        assert.strictEqual(synced.code, 0, synced.err)
+        assert.include(synced.err, `Run ${id} is passed over`)
+        assert.deepStrictEqual(
+          JSON.parse(synced.out).runs.map(({ name }: { readonly name: string }) => name),
+          ["third"]
+        )
+        for (const name of readdirSync(dir)) if (name.startsWith("store.db")) rmSync(join(dir, name))
+        const rebuilt = yield* say("runs", "--json")
+        assert.strictEqual(rebuilt.code, 0, rebuilt.err)
+        assert.strictEqual(JSON.parse(rebuilt.out).length, 2)
+        assert.include(rebuilt.err, "could not read the archive")
       })
     )
   )
