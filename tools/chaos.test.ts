@@ -27,7 +27,7 @@ describe("processes that are killed, stopped or meet", () => {
         expect(found, `kept in ${report.folder}`).toEqual([])
         expect(report.rounds).toHaveLength(count)
         // A trainer that was killed before it logged proves little: of some rounds that is the point, of most it is not.
-        expect(report.rounds.filter(({ acknowledged }) => acknowledged > 0).length).toBeGreaterThanOrEqual(0.7 * count)
+        expect(report.rounds.filter(({ acknowledged }) => acknowledged > 0).length).toBeGreaterThanOrEqual(count / 2)
       }
     )
   }

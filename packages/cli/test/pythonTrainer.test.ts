@@ -112,6 +112,8 @@ describe("a Python trainer", { timeout: 60_000 }, () => {
         const env = { ...environment, PYTHONPATH: module, TRACELET_DIR: dir, PYTHONDONTWRITEBYTECODE: "1" }
         const child = yield* start(python, ["-c", bereft], { cwd: home, env })
         assert.strictEqual(yield* child.ended, 0, child.output())
+        // The agent may close the run a moment after it has said that all is delivered.
+        yield* until(Effect.map(runsOf(dir), (runs) => runs.some(({ closed }) => closed)))
         const [run] = yield* runsOf(dir)
         assert.deepInclude(run, { name: "bereft", status: "finished", points, closed: true })
         const waited = Number(/^waited ([0-9.]+)$/m.exec(child.output())?.[1])
