@@ -1,10 +1,22 @@
 /** What journals take on the disk. See README.md beside it. */
+import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { figure, printHead, printRow, rounds } from "../harness.ts"
-import { diskMb, ended, onlyRun, startAgent, startPython, temporary, until } from "../processes.ts"
+import {
+  command,
+  diskMb,
+  ended,
+  environment,
+  onlyRun,
+  startAgent,
+  startPython,
+  temporary,
+  until
+} from "../processes.ts"
 
 const million = 1_000_000
+const archived: Array<number> = []
 const trainer = join(import.meta.dirname, "trainer.py")
 
 /** The bytes of the points themselves: 40 a record. */
@@ -20,6 +32,14 @@ const journal = async (ending: "stop" | "kill"): Promise<readonly [live: number,
     child.stdin.end("stop\n")
     await ended(child)
     const after = diskMb(folder)
+    for (const args of [["sync"], ["archive"]]) {
+      const { status, stderr } = spawnSync(process.execPath, [command, ...args], {
+        env: environment(dir),
+        encoding: "utf8"
+      })
+      if (status !== 0) throw new Error(`${args.join(" ")} ended with ${status}: ${stderr}`)
+    }
+    archived.push(diskMb(folder))
     remove()
     return [live, after]
   }
@@ -52,4 +72,5 @@ printRow(
   "≤ 56"
 )
 printRow("the same when the writer has ended", "MB", [figure("after", column(stopped, 1)), least], "≤ 48")
+printRow("the same archived", "MB", [figure("archived", archived), least], "≤ 10")
 printRow("the same when it was killed, and an agent came", "MB", [figure("killed", column(killed, 1)), least], "≤ 48")

@@ -22,6 +22,9 @@ await until("delivery", 300_000, async () => {
 })
 const deliveredMs = performance.now() - began
 await first.stop()
+// What the agent does by and by, four runs a second: an agent that has nothing to do is measured.
+const archived = spawnSync(process.execPath, [command, "archive"], { env: environment(dir), encoding: "utf8" })
+if (archived.status !== 0) throw new Error(`archive ended with ${archived.status}: ${archived.stderr}`)
 const stored = diskMb(dir)
 
 const ms = (args: ReadonlyArray<string>, holds: (out: string) => boolean) => () => {
@@ -35,19 +38,22 @@ const { dir: empty } = temporary()
 const ready: Array<number> = []
 const readyEmpty: Array<number> = []
 const reached: Array<number> = []
+const known: Array<number> = []
 const asked: Array<number> = []
 const idle: Array<number> = []
 const idleEmpty: Array<number> = []
 for (let round = 0; round < rounds; round++) {
-  const agent = await startAgent(dir)
+  // The one without work first: it leaves the other in peace.
   const bare = await startAgent(empty)
+  const agent = await startAgent(dir)
   ready.push(agent.readyMs)
   readyEmpty.push(bare.readyMs)
   await sleep(2_000)
-  const [told = NaN, request = NaN] = runPython(dir, [join(import.meta.dirname, "reach.py")], "on")
+  const [answered = NaN, told = NaN, request = NaN] = runPython(dir, [join(import.meta.dirname, "reach.py")], "on")
     .split(" ")
     .map(Number)
-  reached.push(told)
+  reached.push(answered)
+  known.push(told)
   asked.push(request)
   await agent.stop()
   await bare.stop()
@@ -80,7 +86,7 @@ const runs = count.toLocaleString("en")
 const least = figure("40 bytes a point", [(count * 100 * 40) / 1e6])
 printRow(`${runs} runs of 100 points, on the disk while they live`, "MB", [figure("live", [live]), least], "≤ 100")
 printRow("the same when they have ended", "MB", [figure("ended", [ended]), least], "")
-printRow("the same delivered, store and archives", "MB", [figure("stored", [stored]), least], "")
+printRow("the same delivered and archived, with their store", "MB", [figure("stored", [stored]), least], "")
 printRow(`agent, until ${runs} runs are delivered`, "ms", [figure("delivered", [deliveredMs])], "")
 const emptyReady = figure("in an empty folder", readyEmpty)
 printRow(
@@ -89,12 +95,14 @@ printRow(
   [figure("ready", ready), emptyReady],
   "≤ 150"
 )
+const request = figure("one more request to it", asked)
 printRow(
-  "trainer, from `start_logging` until an agent that runs there knows the run",
+  "trainer, from the end of `start_logging` until an agent that runs has answered it",
   "ms",
-  [figure("reach", reached), figure("one request to it", asked)],
+  [figure("answered", reached), request],
   "≤ 20"
 )
+printRow("the same until that agent delivers the run", "ms", [figure("known", known), request], "")
 printRow(
   `agent with nothing to do in a folder of ${runs} ended runs`,
   "ms of CPU a second",
