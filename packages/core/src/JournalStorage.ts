@@ -24,7 +24,7 @@ export interface AppendFile {
    * same bytes again is harmless.
    */
   readonly append: (vectors: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
-  /** Returns when what was appended survives a power cut. */
+  /** Returns when what was appended survives a power cut. Fails with the code `ENOENT` when the file was removed meanwhile. */
   readonly sync: Effect.Effect<void, StorageError>
 }
 

@@ -85,6 +85,10 @@ const lanesAtOnce = 4
 const nameProblem = (name: string): string =>
   `"${name}" is no name for a backend: use 1 to 64 letters, digits, _ and -.`
 
+/** How a route to nowhere is refused. */
+const routeProblem = (name: string, backends: Backends): string =>
+  `There is a route to "${name}", which is none of the backends (${Object.keys(backends).join(", ")}).`
+
 /** How a stateful processor's name is refused. */
 const processorProblem = (name: string, others: ReadonlyArray<Configured>): string | undefined => {
   if (!Name.idPattern.test(name)) return `"${name}" is no name for a processor: use 1 to 64 letters, digits, _ and -.`
@@ -133,6 +137,9 @@ const make = Effect.fnUntraced(function* (
   }
 
   const routes = new Map(Object.entries(options.routes ?? {}))
+  // The types see it in a literal; a record that was put together elsewhere may have more keys than its type.
+  const astray = [...routes.keys()].find((name) => !Object.hasOwn(options.backends, name))
+  if (astray !== undefined) return yield* new RunOptionsError({ message: routeProblem(astray, options.backends) })
   const references: Array<BackendReference> = []
   const targets = new Map<string, Target>()
   for (const [name, plugin] of Object.entries(options.backends)) {
@@ -224,7 +231,14 @@ const prune = (
 }
 
 const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions) {
-  const { project = Run.defaultProject, name = Run.defaultName(id), tags = {} } = options
+  // As untyped data comes, it may be anything, and may raise when it is read.
+  const { project, name, tags } = yield* Effect.try({
+    try: () => {
+      const { project = Run.defaultProject, name = Run.defaultName(id), tags = {} } = options
+      return { project, name, tags }
+    },
+    catch: (cause) => new RunOptionsError({ message: `A run's options cannot be read: ${describeValue(cause)}.` })
+  })
   for (const text of [project, name]) {
     const problem = Name.problem(text)
     if (problem !== undefined) return yield* new RunOptionsError({ message: `A run's project and name: ${problem}.` })
@@ -243,15 +257,15 @@ const finish = (name: string, writer: JournalWriter, exit: Exit.Exit<unknown, un
     else if (Cause.hasInterruptsOnly(exit.cause)) writer.event({ _tag: "RunFinished", time, status: "killed" })
     else writer.event({ _tag: "RunFinished", time, status: "failed", error: describeCause(exit) })
     writer.close()
+    const failure = yield* Effect.match(writer.flush, { onFailure: (error) => error, onSuccess: () => undefined })
     for (const [reason, { count, example }] of writer.refusals) {
       const values = count === 1 ? "a value" : `${count} values`
       yield* Effect.logWarning(`tracelet: ${values} of run ${name} not kept: ${reason} (${shorten(example)})`)
     }
-    yield* Effect.catch(writer.flush, (error) =>
-      Effect.logError(
-        `tracelet could not write the end of run ${name}, and what was logged just before: ${error.message}`
-      )
-    )
+    if (failure === undefined) return
+    const lost = writer.missing
+    const also = lost === 0 ? "" : `, and ${lost} events that were logged are lost`
+    yield* Effect.logError(`tracelet could not write the end of run ${name}${also}: ${failure.message}`)
   })
 
 /** A name as a log line can hold it. */

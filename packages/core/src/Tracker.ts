@@ -159,7 +159,8 @@ const whenFull = (
   values: Values,
   options: (LogOptions & { readonly onFull?: "fail"; readonly durable?: true }) | undefined
 ): Effect.Effect<void, BufferFull | JournalError, CurrentRun> => {
-  if (current.writer.isClosed) return whenEnded(current, Object.keys(values).join(", "), options)
+  const names = namesOf(values)
+  if (current.writer.isClosed) return whenEnded(current, names.join(", "), options)
   if (options?.onFull === "fail") {
     const message = `The buffer of run ${current.run.name} is full: ${why(current)}. Nothing of this call was kept.`
     return Effect.fail(new BufferFull({ message }))
@@ -168,11 +169,7 @@ const whenFull = (
   // While the disk takes nothing, waiting for it would stop the caller's work.
   if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
     return Effect.sync(() =>
-      current.writer.refuse(
-        `the buffer was full: ${why(current)}`,
-        Object.keys(values).join(", "),
-        Object.keys(values).length
-      )
+      current.writer.refuse(`the buffer was full: ${why(current)}`, names.join(", "), names.length)
     )
   }
   return Effect.andThen(
@@ -184,14 +181,23 @@ const whenFull = (
 /** What is logged into a run that has ended is not kept: said at once, since the run's own summary is written. */
 const whenEnded = (
   { run, writer }: CurrentRun["Service"],
-  what: string,
+  what: unknown,
   options?: { readonly durable?: true }
 ): Effect.Effect<void, JournalError> => {
-  const message = `run ${run.name} has ended: what is logged into it now is not kept (${what.slice(0, 100)})`
+  const message = `run ${run.name} has ended: what is logged into it now is not kept (${describeValue(what).slice(0, 100)})`
   writer.refuse("it was logged after the run had ended", what)
   if (options?.durable === true)
     return Effect.fail(new StorageError({ operation: "log into", path: run.id, code: "", message }))
   return Effect.logWarning(`tracelet: ${message}`)
+}
+
+/** What was handed over in the place of an object counts as one. */
+const namesOf = (values: unknown): ReadonlyArray<string> => {
+  try {
+    return Json.entriesOf(values)?.map(([name]) => name) ?? [describeValue(values)]
+  } catch (cause) {
+    return [describeValue(cause)]
+  }
 }
 
 const plain = (options: LogOptions | undefined): LogOptions => ({
@@ -290,11 +296,13 @@ export const toTags = (
   return Object.fromEntries(legal)
 }
 
-/** Longest value of a tag, in UTF-16 units: at most 65,536 bytes (J5.22). */
-const tagValueMax = 65_536 / 3
+/** Longest value of a tag, in bytes of UTF-8 (J5.22). */
+const tagBytesMax = 65_536
 
 const valueProblem = (value: unknown): string | undefined => {
   if (typeof value !== "string") return "a tag's value must be text"
-  if (value.length > tagValueMax) return `a tag's value must not exceed ${Math.floor(tagValueMax)} characters`
+  if (value.length > tagBytesMax || (value.length > tagBytesMax / 3 && Name.utf8Bytes(value) > tagBytesMax)) {
+    return `a tag's value must not exceed ${tagBytesMax} bytes`
+  }
   return value.isWellFormed() ? undefined : "a tag's value must not hold a lone surrogate"
 }

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { describe } from "vitest"
 import * as Journal from "../src/Journal.ts"
 import { JournalStorage, StorageError } from "../src/JournalStorage.ts"
@@ -30,6 +31,7 @@ const failingDisk = () => {
   })
   return {
     disk,
+    storage,
     layer: Journal.layerFile({ dir: "memory" }).pipe(Layer.provide(Layer.succeed(JournalStorage, storage)))
   }
 }
@@ -38,6 +40,15 @@ const tracked = (
   recording: ReturnType<typeof Recording.make>,
   options: { readonly bufferBytes?: number; readonly onFull?: "dropNewest" } = {}
 ) => Tracelet.layer({ ...options, drain: "5 seconds", backends: { memory: Recording.plugin(recording).plugin() } })
+
+/** What the types let nobody write. */
+const untyped = (value: unknown) => JSON.parse("[null]", () => value)
+
+/** What is logged meanwhile, as lines. */
+const listen = () => {
+  const said: Array<string> = []
+  return { said, loggers: new Set([Logger.make(({ message }) => void said.push(String(message)))]) }
+}
 
 describe("a writer", () => {
   it.live("forgets nothing when the disk is full for a while, and doubles nothing after", () =>
@@ -114,6 +125,78 @@ describe("a writer", () => {
         values.slice(0, -1),
         Array.from({ length: values.length - 1 }, (_, i) => i)
       )
+    })
+  )
+
+  it.live("says once that it cannot write, and at the end of the run how much is lost, each event counted once", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const { disk, layer } = failingDisk()
+      const { said, loggers } = listen()
+      yield* Effect.gen(function* () {
+        yield* Tracker.log({ kept: 1 })
+        yield* Tracker.flush
+        disk.failures = Number.POSITIVE_INFINITY
+        yield* Tracker.logParams({ lr: 0.1 })
+        for (let i = 0; i < 20_000; i++) yield* Tracker.log({ a: i })
+        yield* Tracker.log(untyped(null))
+        yield* Effect.sleep("2500 millis")
+      }).pipe(
+        Tracker.withRun({ name: "full" }),
+        Effect.provide(Layer.provide(tracked(recording, { bufferBytes: 100_000 }), layer)),
+        Effect.provideService(Logger.CurrentLoggers, loggers)
+      )
+      const text = said.join("\n")
+      assert.strictEqual(text.match(/cannot write its journal, and tries again/g)?.length, 1, text)
+      const count = (pattern: RegExp) => Number(pattern.exec(text)?.[1])
+      const dropped = count(/(\d+) values of run full not kept: the buffer was full/)
+      const lost = count(/could not write the end of run full, and (\d+) events that were logged are lost/)
+      // The params, 20,000 points, and what is no object of names and values.
+      assert.strictEqual(dropped + lost, 20_002, text)
+      assert.strictEqual(recording.points.length, 1)
+    })
+  )
+
+  it.live("fails a flush whose journal somebody removed, and says at the end how much is lost", () =>
+    Effect.gen(function* () {
+      const { layer, storage } = failingDisk()
+      const { said, loggers } = listen()
+      yield* Effect.gen(function* () {
+        const run = yield* Tracker.startRun({ name: "bereft" })
+        yield* run.provide(Effect.andThen(Tracker.log({ loss: 1 }), Tracker.flush))
+        const folder = storage.join("memory", "runs", run.id, "journal")
+        for (const name of yield* storage.list(folder)) yield* storage.remove(storage.join(folder, name))
+        // Nothing was logged since the last flush, and what that one was told of is not there any more.
+        assert.strictEqual((yield* Effect.flip(run.provide(Tracker.flush))).code, "ENOENT")
+        yield* run.provide(Tracker.log({ loss: 2, acc: 3 }))
+        yield* Effect.flip(run.provide(Tracker.flush))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.provide(tracked(Recording.make()), layer)),
+        Effect.provideService(Logger.CurrentLoggers, loggers)
+      )
+      assert.include(said.join("\n"), "could not write the end of run bereft, and 3 events that were logged are lost")
+    })
+  )
+
+  it.live("takes anything without raising after the run has ended, too", () =>
+    Effect.gen(function* () {
+      const { said, loggers } = listen()
+      yield* Effect.gen(function* () {
+        const run = yield* Effect.scoped(Tracker.startRun({}))
+        for (const what of [null, undefined, 5, new Map(), Object.create(null)]) {
+          yield* run.provide(Tracker.log(untyped(what)))
+          yield* Effect.flip(run.provide(Tracker.log(untyped(what), { durable: true })))
+          yield* run.provide(Tracker.logText(untyped(what), "x"))
+          yield* run.provide(Tracker.logParams(untyped(what)))
+        }
+        const error = yield* Effect.flip(Effect.scoped(Tracker.startRun(untyped(null))))
+        assert.include(error.message, "A run's options cannot be read")
+      }).pipe(
+        Effect.provide(Layer.provide(tracked(Recording.make()), Journal.layerMemory)),
+        Effect.provideService(Logger.CurrentLoggers, loggers)
+      )
+      assert.isAtLeast(said.filter((line) => line.includes("has ended")).length, 15)
     })
   )
 

@@ -230,6 +230,19 @@ describe("Tracelet.layer", () => {
     })
   )
 
+  it.live("refuses a route to none of the backends, which only a literal shows to the compiler", () =>
+    Effect.gen(function* () {
+      const options = {
+        backends: { memory: Recording.plugin(Recording.make()).plugin({}) },
+        routes: { memory: Route.kinds("points"), wandb: Route.kinds("points") }
+      }
+      const error = yield* Effect.flip(
+        Effect.scoped(Layer.build(Tracelet.layer(options).pipe(Layer.provide(Journal.layerMemory))))
+      )
+      assert.include(error.message, 'a route to "wandb", which is none of the backends (memory)')
+    })
+  )
+
   it.live("J10.2: calls a run failed that failed and was interrupted", () =>
     Effect.gen(function* () {
       const recording = Recording.make()

@@ -10,7 +10,16 @@ import * as SeriesContext from "../SeriesContext.ts"
 import { align8, encodeText, setInt64 } from "./bytes.ts"
 import { crc32, recordSeed } from "./crc32.ts"
 import * as Json from "./json.ts"
-import { kind, kindOfTag, payloadLengthMax, pointsLength, prefixLength, recordLengthMax, spill } from "./records.ts"
+import {
+  isCounted,
+  kind,
+  kindOfTag,
+  payloadLengthMax,
+  pointsLength,
+  prefixLength,
+  recordLengthMax,
+  spill
+} from "./records.ts"
 import { encodeHeader, fileName, segmentLengthMax, type Identity, type Role } from "./segment.ts"
 
 /** Points under way: 28 bytes each once they are written. */
@@ -56,6 +65,8 @@ interface OpenedFile extends AppendFile {
 interface Encoded {
   readonly segment: Segment
   readonly vectors: Array<Uint8Array>
+  /** Events in them (J7.8). */
+  events: number
 }
 
 type Item =
@@ -82,6 +93,8 @@ export interface GroupWriterOptions {
 export class GroupWriter {
   /** About how many bytes wait to be written. */
   pendingBytes = 0
+  /** Events that were written (J7.8). */
+  writtenEvents = 0
   private readonly options: GroupWriterOptions
   private readonly folder: string
   private readonly segmentLength: number
@@ -177,6 +190,7 @@ export class GroupWriter {
         const file = (next.segment.file ??= yield* this.options.open(next.segment.path))
         yield* file.append(next.vectors)
         this.unsynced.add(next.segment)
+        this.writtenEvents += next.events
         this.encoded.shift()
       }
       this.pendingBytes = this.waiting()
@@ -199,6 +213,17 @@ export class GroupWriter {
         this.folderIsUnsynced = false
       }
     })
+  }
+
+  /** Has the next `sync` look at the current segment, though nothing was written to it since the last one. */
+  touch(): void {
+    if (this.segment?.file !== undefined) this.unsynced.add(this.segment)
+  }
+
+  /** Events that are not known to be written (J7.8). */
+  get waitingEvents(): number {
+    const waiting = [...this.items, ...this.encoding].reduce((sum, item) => sum + eventsIn(item), this.unsealed)
+    return this.encoded.reduce((sum, { events }) => sum + events, waiting)
   }
 
   private newBlock(): Block {
@@ -226,11 +251,23 @@ export class GroupWriter {
   private out = new Uint8Array(0)
   private view = new DataView(this.out.buffer)
   private used = 0
+  /** Events encoded since the last `seal`. */
+  private unsealed = 0
 
   private encode(item: Item): Effect.Effect<void, StorageError> {
-    if (item._tag === "Block") return Effect.sync(() => this.encodeBlock(item.block))
-    if (item.payload.length + 4 <= recordLengthMax) return Effect.sync(() => this.record(item.kind, item.payload))
-    return Effect.map(this.writeBlob(item.payload), (reference) => this.record(item.kind, reference))
+    // Counted behind the encoding, which may have begun another segment.
+    const count = () => void (this.unsealed += eventsIn(item))
+    if (item._tag === "Block") {
+      return Effect.sync(() => {
+        this.encodeBlock(item.block)
+        count()
+      })
+    }
+    const fits = item.payload.length + 4 <= recordLengthMax
+    return Effect.map(fits ? Effect.succeed(item.payload) : this.writeBlob(item.payload), (payload) => {
+      this.record(item.kind, payload)
+      count()
+    })
   }
 
   private writeBlob(payload: Uint8Array): Effect.Effect<Uint8Array, StorageError> {
@@ -313,8 +350,11 @@ export class GroupWriter {
     if (this.used === 0 || this.segment === undefined) return
     const bytes = this.out.subarray(0, this.used)
     const last = this.encoded.at(-1)
-    if (last?.segment === this.segment) last.vectors.push(bytes)
-    else this.encoded.push({ segment: this.segment, vectors: [bytes] })
+    if (last?.segment === this.segment) {
+      last.vectors.push(bytes)
+      last.events += this.unsealed
+    } else this.encoded.push({ segment: this.segment, vectors: [bytes], events: this.unsealed })
+    this.unsealed = 0
     this.out = new Uint8Array(0)
     this.view = new DataView(this.out.buffer)
     this.used = 0
@@ -345,7 +385,7 @@ export class GroupWriter {
     }
     this.segment = segment
     this.folderIsUnsynced = true
-    this.encoded.push({ segment, vectors: [bytes] })
+    this.encoded.push({ segment, vectors: [bytes], events: 0 })
     if (number > 0) {
       const ended = new Uint8Array(8)
       setInt64(new DataView(ended.buffer), 0, before === undefined ? (first?.ended ?? 0) : streamOffset)
@@ -354,5 +394,8 @@ export class GroupWriter {
     return segment
   }
 }
+
+/** Points, and what else J7.8 counts as one event. */
+const eventsIn = (item: Item): number => (item._tag === "Block" ? item.block.count : isCounted(item.kind) ? 1 : 0)
 
 const recordSize = (length: number): number => align8(prefixLength + length)

@@ -77,6 +77,8 @@ export class JournalWriter {
   private readonly textSteps = new Map<string, number>()
   /** The last failure to write, until a write succeeds again. */
   failure: StorageError | undefined
+  /** Somebody removed what this writer had written: what it writes from now on nobody finds. */
+  private removed: StorageError | undefined
 
   constructor(options: JournalWriterOptions) {
     const { storage } = options
@@ -159,10 +161,16 @@ export class JournalWriter {
     return at
   }
 
+  /** Events that are not in the journal: what could not be written and, where that was removed, what was. */
+  get missing(): number {
+    return this.group.waitingEvents + (this.removed === undefined ? 0 : this.group.writtenEvents)
+  }
+
   /** Writes what waits. Fails when the platform does; nothing is forgotten then. */
   get commit(): Effect.Effect<void, StorageError> {
     return this.one.withPermit(
       Effect.suspend(() => {
+        if (this.removed !== undefined) return Effect.fail(this.removed)
         this.isAwake = false
         this.something.closeUnsafe()
         this.enough.closeUnsafe()
@@ -176,7 +184,23 @@ export class JournalWriter {
 
   /** Returns when everything logged so far survives a power cut. */
   get flush(): Effect.Effect<void, StorageError> {
-    return Effect.andThen(this.commit, this.one.withPermit(this.group.sync))
+    return Effect.andThen(
+      this.commit,
+      Effect.suspend(() => {
+        this.group.touch()
+        return this.sync
+      })
+    )
+  }
+
+  private get sync(): Effect.Effect<void, StorageError> {
+    return this.one.withPermit(
+      Effect.tapError(this.group.sync, (error) =>
+        Effect.sync(() => {
+          if (error.code === "ENOENT") this.failure = this.removed = error
+        })
+      )
+    )
   }
 
   /** Commits groups, and syncs every second, until interrupted. */
@@ -184,13 +208,13 @@ export class JournalWriter {
     const groups = this.something.await.pipe(
       Effect.andThen(Effect.raceFirst(Effect.sleep(groupDelay), this.enough.await)),
       Effect.andThen(this.commit),
-      Effect.catch((error) => Effect.andThen(this.warn(error), Effect.sleep(retryAfter))),
+      Effect.matchEffect({
+        onFailure: (error) => Effect.andThen(this.warn(error), Effect.sleep(retryAfter)),
+        onSuccess: () => Effect.sync(() => void (this.isWarned = false))
+      }),
       Effect.forever
     )
-    const syncs = Effect.ignore(this.one.withPermit(this.group.sync)).pipe(
-      Effect.repeat(Schedule.spaced(syncEvery)),
-      Effect.andThen(Effect.never)
-    )
+    const syncs = Effect.ignore(this.sync).pipe(Effect.repeat(Schedule.spaced(syncEvery)), Effect.andThen(Effect.never))
     const heartbeats = Effect.flatMap(now, (time) => Effect.sync(() => this.event({ _tag: "Heartbeat", time }))).pipe(
       Effect.repeat(Schedule.spaced(heartbeatEvery)),
       Effect.andThen(Effect.never)
@@ -198,9 +222,14 @@ export class JournalWriter {
     return Effect.raceAllFirst([groups, syncs, this.isLocal ? Effect.never : heartbeats])
   }
 
+  /** Said once, until a write succeeds again. */
+  private isWarned = false
+
   private warn(error: StorageError): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.wake()
+      if (this.isWarned) return Effect.void
+      this.isWarned = true
       return Effect.logWarning(`tracelet cannot write its journal, and tries again: ${error.message}`)
     })
   }

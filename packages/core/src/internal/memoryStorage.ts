@@ -141,7 +141,9 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         files.set(path, new Uint8Array(0))
         return {
           append: (vectors: ReadonlyArray<Uint8Array>) => Effect.sync(() => files.has(path) && extend(path, vectors)),
-          sync: Effect.void
+          sync: attempt(() => {
+            if (!files.has(path)) throw failure("sync", path, "ENOENT", "somebody removed it")
+          })
         }
       }),
     syncFolder: (folder) =>

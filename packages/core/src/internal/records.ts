@@ -49,6 +49,9 @@ const tagByKind = new Map(jsonKinds.map(([tag, number]) => [number, tag]))
 
 export const kindOfTag = (tag: Payload["_tag"]): number => kindByTag.get(tag) ?? 0
 
+/** Whether a record of this kind is an event that J7.8 counts; those of points count each of theirs. */
+export const isCounted = (number: number): boolean => number >= kindOfTag("Params") && number <= kindOfTag("Renamed")
+
 export const isJsonKind = (number: number): boolean => tagByKind.has(number)
 
 const decodePayload = Schema.decodeUnknownResult(Payload)

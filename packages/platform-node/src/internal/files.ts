@@ -34,14 +34,27 @@ export const hereBytesMax = 1_048_576
 export const openAppend = (path: string): Effect.Effect<AppendFile, StorageError, Scope.Scope> =>
   Effect.map(openFile("create", path, "wx"), (file) => {
     let offset = 0
+    // Not every file system counts names.
+    const isCounted = fstatSync(file.descriptor).nlink > 0
     return {
       append: (vectors) =>
         attempt("append to", path, () => {
           offset = writeAll(file.descriptor, vectors, offset)
         }),
-      sync: file.wait("sync", fdatasync)
+      sync: Effect.andThen(file.wait("sync", fdatasync), isCounted ? isThere(file.descriptor, path) : Effect.void)
     }
   })
+
+/** What is written to a file without a name is safe from nothing. */
+const isThere = (descriptor: number, path: string): Effect.Effect<void, StorageError> =>
+  Effect.flatMap(
+    attempt("sync", path, () => fstatSync(descriptor).nlink),
+    (names) => (names > 0 ? Effect.void : Effect.fail(failure("sync", path, new Removed("somebody removed it"))))
+  )
+
+class Removed extends Error {
+  readonly code = "ENOENT"
+}
 
 export const openRead = (path: string): Effect.Effect<ReadFile, StorageError, Scope.Scope> =>
   Effect.map(openFile("open", path, "r"), ({ descriptor }) => ({
