@@ -19,7 +19,11 @@ const suites = [
   "stopping",
   "isolation"
 ]
-const { only } = parseArgs({ options: { only: { type: "string" } } }).values
+const { help, only } = parseArgs({ options: { only: { type: "string" }, help: { type: "boolean" } } }).values
+if (help === true) {
+  console.log(`usage: npm run bench [-- --only NAME,…]; the suites are ${suites.join(", ")}`)
+  process.exit()
+}
 const chosen = only === undefined ? suites : only.split(",")
 const unknown = chosen.filter((name) => !suites.includes(name))
 if (unknown.length > 0) {

@@ -40,14 +40,14 @@ await runMain(async () => {
     throw new StepError(`There is no "${command}" to start here. There is: ${known.join(", ")}.`)
   }
 
+  // Asked before minutes go into an installation that would end at this sentence.
+  if (!isInstalled() && !existsSync(join(root, ".venv"))) {
+    const { hasPip, hasVenv } = findPython()
+    const needsPip = plan.includes(pythonTools) || plan.includes(torch)
+    if (!hasVenv || (needsPip && !hasPip)) throw new StepError(venvAdvice)
+  }
   await makeSteps(plan).step(packages, async (report) => {
     if (isInstalled()) return "already there"
-    // Asked before minutes go into an installation that would end at this sentence.
-    if (!existsSync(join(root, ".venv"))) {
-      const { hasPip, hasVenv } = findPython()
-      const needsPip = plan.includes(pythonTools) || plan.includes(torch)
-      if (!hasVenv || (needsPip && !hasPip)) throw new StepError(venvAdvice)
-    }
     await installPackages(report)
     return undefined
   })
