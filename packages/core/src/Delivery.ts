@@ -179,7 +179,10 @@ export class Lane {
         this.settle("idle")
         // What is left to derive does not come: the lane says why in the place of whoever derives.
         const problem = this.derivations.problem()
-        if (problem !== undefined) [this.state, this.reason] = [problem.state, problem.reason]
+        if (problem !== undefined) {
+          this.state = problem.state === "elsewhere" ? "held" : problem.state
+          this.reason = problem.reason
+        }
         // Quiet for a while: whoever reads the file sees what was confirmed.
         if (this.isUnsaved && Duration.isGreaterThan(pause, saveAfterQuiet)) yield* this.save({ sync: false })
         yield* this.untilWoken(pause)

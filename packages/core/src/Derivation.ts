@@ -20,6 +20,7 @@ import type { RunJournal, Writer } from "./RunJournal.ts"
 import { isSeriesContext } from "./SeriesContext.ts"
 import type { Configured, Fold, Output } from "./StatefulProcessor.ts"
 import * as DerivedJournal from "./internal/derivedJournal.ts"
+import { claim, type DerivedEpoch } from "./internal/derivedEpoch.ts"
 import { MergedInput, selector } from "./internal/mergedInput.ts"
 import type { DerivedView, DerivedViews } from "./internal/reader.ts"
 
@@ -29,14 +30,21 @@ export class DerivationError extends Schema.TaggedError<DerivationError>()("Deri
   message: Schema.String
 }) {}
 
+/** Another host writes the derived journal (J13.9): what it commits is read here, and nothing is written. */
+class WrittenElsewhere extends Schema.TaggedError<WrittenElsewhere>()("WrittenElsewhere", { message: Schema.String }) {}
+
 /** Why the lanes of a run get no more derived points. */
 export interface Problem {
-  /** `waiting`: it is tried again by itself. */
-  readonly state: "waiting" | "held"
+  /**
+   * - `waiting`: it is tried again by itself.
+   * - `held`: nothing of the run is delivered until somebody acts.
+   * - `elsewhere`: another host derives. What was captured and what that one has committed is delivered.
+   */
+  readonly state: "waiting" | "held" | "elsewhere"
   readonly reason: string
 }
 
-type Failure = StorageError | DerivationError
+type Failure = StorageError | DerivationError | WrittenElsewhere
 
 /** Most derived points in a group, and most points taken in before what came of them is committed. */
 const groupOutputs = 2_048
@@ -60,6 +68,7 @@ class Stream {
   private readonly fold: Fold
   private readonly merged: MergedInput
   private readonly journal: DerivedJournal.DerivedWriter
+  private readonly epoch: DerivedEpoch
   private pending: Array<Output> = []
   private takenIn = 0
   private committedAt = Number.NEGATIVE_INFINITY
@@ -71,8 +80,10 @@ class Stream {
     input: string | undefined,
     fold: Fold,
     merged: MergedInput,
-    journal: DerivedJournal.DerivedWriter
+    journal: DerivedJournal.DerivedWriter,
+    epoch: DerivedEpoch
   ) {
+    this.epoch = epoch
     this.processor = processor
     this.writer = found.writer
     this.input = input
@@ -92,7 +103,7 @@ class Stream {
   }
 
   /** Takes in what there is, up to a group. True when it is worth looking again at once. */
-  advance(all: ReadonlyArray<Writer>, isUrgent: boolean): Effect.Effect<boolean, StorageError> {
+  advance(all: ReadonlyArray<Writer>, isUrgent: boolean): Effect.Effect<boolean, StorageError | WrittenElsewhere> {
     return Effect.gen({ self: this }, function* () {
       const writers = this.input === undefined ? all : all.filter(({ id }) => id === this.input)
       const now = yield* Clock.currentTimeMillis
@@ -117,16 +128,31 @@ class Stream {
     })
   }
 
-  private get commit(): Effect.Effect<void, StorageError> {
-    const { id, version, config } = this.processor
-    const { consumed } = this.merged
-    const commit = { processor: id, version, config, consumed, state: this.fold.snapshot() }
-    return Effect.map(this.journal.commit(this.pending, commit), (segment) => {
+  /** Commits what it has, and shows it. Also of nothing: then what another host still writes behind what was found is void. */
+  get commit(): Effect.Effect<void, StorageError | WrittenElsewhere> {
+    return Effect.gen({ self: this }, function* () {
+      const { id, version, config } = this.processor
+      const { consumed } = this.merged
+      yield* this.fence
+      const segment = yield* this.journal.commit(this.pending, {
+        processor: id,
+        version,
+        config,
+        consumed,
+        state: this.fold.snapshot()
+      })
+      // If another host has taken over meanwhile, it may have missed this commit.
+      yield* this.fence
+      yield* this.journal.removeOldStates
       this.pending = []
       this.takenIn = 0
       if (this.segments.at(-1)?.number === segment.number) this.segments.pop()
       this.segments.push(segment)
     })
+  }
+
+  private get fence(): Effect.Effect<void, StorageError | WrittenElsewhere> {
+    return Effect.flatMap(this.epoch.isOurs, (isOurs) => (isOurs ? Effect.void : elsewhere(this.processor, this.epoch)))
   }
 
   /** What does not fit the journal is refused as a writer would, and said once. */
@@ -141,6 +167,17 @@ class Stream {
   }
 }
 
+const elsewhere = ({ name }: Configured, epoch: DerivedEpoch): Effect.Effect<never, StorageError | WrittenElsewhere> =>
+  Effect.flatMap(epoch.owner, (owner) =>
+    Effect.fail(
+      new WrittenElsewhere({
+        message:
+          `The derived journal ${name} is written by ${owner}, and whether it goes on there cannot be seen from here. ` +
+          `When it does not, \`tracelet sync --take-over\` goes on from this host.`
+      })
+    )
+  )
+
 const problemOf = ({ name, context, step }: Output): string | undefined => {
   if (!isStep(step)) return "its step is not a whole number within ±(2^53 − 1)"
   if (!isSeriesContext(context)) return "its context is not one of at most 16 keys and 4,096 bytes"
@@ -153,6 +190,7 @@ class Derivation {
   problem: Problem | undefined
   isCaughtUp = false
   private readonly run: RunJournal
+  private readonly epoch: DerivedEpoch
   private readonly onCommit: () => void
   private readonly wakeUp = Latch.makeUnsafe(false)
   private isUrgent = false
@@ -160,8 +198,9 @@ class Derivation {
   /** As they were found, and not yet gone on with: what is committed there is read all the same. */
   private found: ReadonlyMap<string, DerivedJournal.Found> = new Map()
 
-  constructor(run: RunJournal, processor: Configured, onCommit: () => void) {
+  constructor(run: RunJournal, processor: Configured, epoch: DerivedEpoch, onCommit: () => void) {
     this.run = run
+    this.epoch = epoch
     this.processor = processor
     this.onCommit = onCommit
   }
@@ -203,11 +242,12 @@ class Derivation {
   private get session(): Effect.Effect<never, Failure, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const { storage, folder, id } = this.run
-      this.streams = new Map()
       const found = yield* DerivedJournal.find(storage, folder, id, this.processor.name)
       // What a host that was killed has committed may not be synced yet: nobody reads it before it is.
       yield* DerivedJournal.sync(storage, folder, this.processor.name, found.values())
+      if (!(yield* this.epoch.isSettled(found.values()))) return yield* elsewhere(this.processor, this.epoch)
       this.found = found
+      this.streams = new Map()
       this.onCommit()
       let pause = pollShortest
       for (;;) {
@@ -247,7 +287,8 @@ class Derivation {
       const { name } = processor
       const scope = yield* Effect.scope
       const writer = yield* DerivedJournal.writerId(storage, name, input)
-      const found = this.found.get(writer) ?? { writer, segments: [], last: undefined, next: DerivedJournal.beginning }
+      const known = this.found.get(writer)
+      const found = known ?? { writer, segments: [], last: undefined, by: undefined, next: DerivedJournal.beginning }
       const { last } = found
       if (last !== undefined && pinned(last.processor, last.version, last.config) !== pinnedOf(processor)) {
         return yield* this.fail(
@@ -274,7 +315,9 @@ class Derivation {
         scope
       })
       const merged = new MergedInput(this.run, processor.takes, last?.consumed ?? {}, scope)
-      return new Stream(processor, found, input, fold, merged, journal)
+      const stream = new Stream(processor, found, input, fold, merged, journal, this.epoch)
+      if (known !== undefined && this.epoch.isToBeSealed(known)) yield* stream.commit
+      return stream
     })
   }
 
@@ -288,10 +331,11 @@ class Derivation {
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const error = Cause.squash(cause)
     const reason = error instanceof Error ? error.message : String(error)
-    const isHeld = cause.reasons.some((one) => one._tag === "Fail" && one.error._tag === "DerivationError")
+    const isOf = (tag: Failure["_tag"]) => cause.reasons.some((one) => one._tag === "Fail" && one.error._tag === tag)
+    const isHeld = isOf("DerivationError")
     const isNew = this.problem?.reason !== reason
-    this.problem = { state: isHeld ? "held" : "waiting", reason }
-    this.isCaughtUp = isHeld
+    this.problem = { state: isHeld ? "held" : isOf("WrittenElsewhere") ? "elsewhere" : "waiting", reason }
+    this.isCaughtUp = this.problem.state !== "waiting"
     this.wakeUp.closeUnsafe()
     return Effect.gen({ self: this }, function* () {
       if (isNew) yield* Effect.logWarning(`${this.processor.name}: ${reason}`)
@@ -316,16 +360,19 @@ export interface Derivations extends DerivedViews {
   readonly keep: (writer: string, event: RunEvent) => RunEvent | undefined
 }
 
-/** Derives in this scope. `onCommit` is called when lanes should look. */
+/** Derives in this scope, or takes over from the host that did where `takeOver` says so. `onCommit` is called when lanes should look. */
 export const start = (
   run: RunJournal,
   processors: ReadonlyArray<Configured>,
+  takeOver: boolean,
   onCommit: () => void
 ): Effect.Effect<Derivations, StorageError, Scope.Scope> =>
   Effect.gen(function* () {
     const configured = new Set(processors.map(({ name }) => name))
     const missing = (yield* DerivedJournal.names(run.storage, run.folder)).filter((name) => !configured.has(name))
-    const derivations = processors.map((processor) => new Derivation(run, processor, onCommit))
+    const epoch = processors.length === 0 ? undefined : yield* claim(run, takeOver)
+    const derivations =
+      epoch === undefined ? [] : processors.map((processor) => new Derivation(run, processor, epoch, onCommit))
     for (const derivation of derivations) yield* Effect.forkScoped(derivation.derive)
     const isReplaced = (series: Parameters<Configured["takes"]>[0]) =>
       processors.some(({ captured, takes }) => captured === "replaced" && takes(series))

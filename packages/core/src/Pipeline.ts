@@ -63,7 +63,9 @@ export const deliver = (
     if (!(yield* run.lock)) return undefined
     const lanes = new Map<string, Lane>()
     const failed = new Map<string, LaneStatus>()
-    const derivations = yield* startDerivations(run, stateful, () => lanes.forEach((lane) => lane.wake()))
+    const derivations = yield* startDerivations(run, stateful, options.takeOver === true, () =>
+      lanes.forEach((lane) => lane.wake())
+    )
     for (const [name, target] of targets) {
       if ("backend" in target) {
         lanes.set(name, yield* startLane(name, run, started, target, derivations, options.takeOver))

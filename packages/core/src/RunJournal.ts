@@ -224,6 +224,8 @@ export class RunJournal {
       // A living writer is just making its first segment. Of a dead one nothing can be read, and all of it is a gap (J2.1).
       const liveness = new Liveness(storage, lock, storage.host.boot, true)
       if ((yield* liveness.ask) !== "over") return false
+      // A lock that looks free may be another host's: whatever is just being made there must not pass for over.
+      if (!(yield* this.locksDecide)) return false
       const identity = { run: this.id, writer: id, host: "", boot: "", pid: 0 }
       this.known.set(id, { role: "primary", liveness, identity })
       return true

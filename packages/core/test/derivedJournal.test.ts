@@ -180,7 +180,10 @@ describe("a derived journal", () => {
         blob: undefined,
         scope
       })
-      for (const letter of ["a", "b", "c"]) yield* journal.commit(outputs(1), commit(letter.repeat(20_000)))
+      for (const letter of ["a", "b", "c"]) {
+        yield* journal.commit(outputs(1), commit(letter.repeat(20_000)))
+        yield* journal.removeOldStates
+      }
       const blobs = [...memory.files.keys()].filter((path) => path.startsWith(`${runFolder}/blobs/`))
       assert.strictEqual(blobs.length, 1)
       const last = (yield* find(storage)).get(writer)?.last

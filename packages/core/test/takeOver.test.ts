@@ -1,13 +1,10 @@
 /**
- * Hosts that share a folder on a network file system, and see none of each other's locks: played by one memory of files under storages that each
- * have locks, a name and a boot of their own. A host that delivers may stop anywhere, for good or until another has taken over.
+ * A run's delivery goes from host to host on a network file system, where none sees another's locks (`support/hosts.ts`). A host that delivers may stop anywhere, for good or until another has taken over.
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -18,13 +15,13 @@ import { transient } from "../src/BackendError.ts"
 import type { Capabilities } from "../src/Capabilities.ts"
 import * as Cursor from "../src/Cursor.ts"
 import * as Journal from "../src/Journal.ts"
-import { JournalStorage } from "../src/JournalStorage.ts"
 import { deliver, type RunDelivery } from "../src/Pipeline.ts"
 import { RunId } from "../src/Run.ts"
 import type { RunStarted } from "../src/RunEvent.ts"
 import { accepted } from "../src/WriteReport.ts"
-import { makeMemory, type Memory } from "../src/internal/memoryStorage.ts"
+import { makeMemory } from "../src/internal/memoryStorage.ts"
 import { random } from "./support/histories.ts"
+import { makeHost, type Host } from "./support/hosts.ts"
 import * as Oracle from "./support/oracle.ts"
 
 const histories = Math.ceil(Number(process.env["HISTORIES"] ?? 600) / 2)
@@ -43,31 +40,6 @@ const started: RunStarted = {
 }
 const batchMax = 5
 const points = 60
-
-/** A host, and what stops it: with its gate closed no operation of it goes on. */
-const makeHost = (memory: Memory, name: string) => {
-  const locks = new Set<string>()
-  const gate = Latch.makeUnsafe(true)
-  const { storage } = memory
-  const gated = <A, E>(operation: Effect.Effect<A, E>) => Effect.andThen(gate.await, operation)
-  const own = JournalStorage.of({
-    ...storage,
-    list: (folder) => gated(storage.list(folder)),
-    replace: (path, bytes, options) => gated(storage.replace(path, bytes, options)),
-    lock: (path) =>
-      Effect.acquireRelease(
-        Effect.sync(() => !locks.has(path) && locks.add(path) !== undefined),
-        (taken) => Effect.sync(() => taken && locks.delete(path))
-      ),
-    // Of another host's locks nothing is seen, and they look free.
-    probe: (path) => Effect.sync(() => (locks.has(path) ? "held" : "free")),
-    host: { name, boot: `boot of ${name}`, pid: 1 },
-    isLocal: () => Effect.succeed(false)
-  })
-  const layer = Journal.layerFile({ dir: "d" }).pipe(Layer.provide(Layer.succeed(JournalStorage, own)))
-  return { name, gate, layer, gated }
-}
-type Host = ReturnType<typeof makeHost>
 
 /** A service that all hosts reach, over a network that takes its time. It knows a resend by the event's position, or not at all. */
 const makeService = (rng: Random, identity: Capabilities["identity"]) => {

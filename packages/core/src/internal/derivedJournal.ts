@@ -42,6 +42,8 @@ export interface Found {
   /** Those in which something is committed, by number. */
   readonly segments: ReadonlyArray<CommittedSegment>
   readonly last: Derived | undefined
+  /** Who made its newest file; `undefined` when that cannot be read, or there is none. */
+  readonly by: { readonly host: string; readonly boot: string } | undefined
   /** Where the next segment begins. */
   readonly next: Next
 }
@@ -85,26 +87,60 @@ export const find = (
       .filter(({ writer }) => isDerived(writer))
       .toSorted((a, b) => a.number - b.number)
     const found = new Map<string, Found>()
+    const commitsByWriter = new Map<string, ReadonlyArray<Committed>>()
     for (const { file, writer, number } of files) {
       const bytes = yield* storage.read(storage.join(folder, file))
       if (bytes === undefined) continue
-      const before = found.get(writer) ?? { writer, segments: [], last: undefined, next: beginning }
+      const { next } = found.get(writer) ?? { next: beginning }
       const header = decodeHeader(bytes)
       const isOwn = header !== undefined && header.identity.run === run && header.identity.writer === writer
       const commit = isOwn ? lastCommit(bytes, header) : undefined
-      const offset = isOwn ? header.streamOffset - header.length : before.next.streamOffset
+      const before = commitsByWriter.get(writer) ?? []
+      const kept = isOwn ? yield* withoutVoid(storage, folder, writer, before, header.streamOffset) : before
+      const commits = commit === undefined ? kept : [...kept, { number, ...commit }]
+      commitsByWriter.set(writer, commits)
+      const offset = isOwn ? header.streamOffset - header.length : next.streamOffset
       found.set(writer, {
         writer,
-        segments: commit === undefined ? before.segments : [...before.segments, { number, committed: commit.end }],
-        last: commit?.derived ?? before.last,
+        segments: commits.map((one) => ({ number: one.number, committed: one.end })),
+        last: commits.at(-1)?.derived,
+        by: isOwn ? header.identity : undefined,
         next: {
           number: number + 1,
           streamOffset: Math.ceil((offset + bytes.length) / 8) * 8,
-          ended: commit?.end ?? before.next.ended
+          ended: commits.at(-1)?.end ?? 0
         }
       })
     }
     return found
+  })
+
+/** The last commit of a segment that counts, and the position behind it. */
+interface LastCommit {
+  readonly derived: Derived
+  readonly end: number
+}
+
+interface Committed extends LastCommit {
+  readonly number: number
+}
+
+/** What a segment got behind the position at which the next one begins is void: who wrote it no longer had the journal (J13.10). */
+const withoutVoid = (
+  storage: Storage,
+  folder: string,
+  writer: string,
+  commits: ReadonlyArray<Committed>,
+  streamOffset: number
+): Effect.Effect<ReadonlyArray<Committed>, StorageError> =>
+  Effect.gen(function* () {
+    const last = commits.at(-1)
+    if (last === undefined || last.end <= streamOffset) return commits
+    const bytes = yield* storage.read(storage.join(folder, fileName(writer, last.number)))
+    const header = bytes === undefined ? undefined : decodeHeader(bytes)
+    const commit = bytes === undefined || header === undefined ? undefined : lastCommit(bytes, header, streamOffset)
+    const rest = commits.slice(0, -1)
+    return commit === undefined ? rest : [...rest, { number: last.number, ...commit }]
   })
 
 /** Makes what is committed safe from a power cut: whoever wrote it may have been killed before it had. */
@@ -158,11 +194,8 @@ export const committed = (
     return views
   })
 
-/** The last commit of a segment whose group is whole: each of its records good, one directly behind the other (J13.4). */
-const lastCommit = (
-  bytes: Uint8Array,
-  header: Header
-): { readonly derived: Derived; readonly end: number } | undefined => {
+/** The last commit of a segment whose group is whole, up to a position: each of its records good, one directly behind the other (J13.4). */
+const lastCommit = (bytes: Uint8Array, header: Header, until = Number.POSITIVE_INFINITY): LastCommit | undefined => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const positionOf = (offset: number) => header.streamOffset + offset - header.length
   const candidates: Array<{ readonly payload: Uint8Array; readonly wholeFrom: number; readonly end: number }> = []
@@ -189,7 +222,7 @@ const lastCommit = (
   }
   for (const { payload, wholeFrom: from, end } of candidates.toReversed()) {
     const derived = payloadToEvent(kind.derived, decodeJson(payload))
-    if (derived?._tag === "Derived" && derived.from >= from) return { derived, end }
+    if (derived?._tag === "Derived" && derived.from >= from && end <= until) return { derived, end }
   }
   return undefined
 }
@@ -235,6 +268,8 @@ export class DerivedWriter {
   private number: number
   private segmentFrom = 0
   private blob: string | undefined
+  /** Blobs of states before the last commit's. */
+  private readonly unused = new Set<string>()
 
   constructor(options: WriterOptions) {
     this.options = options
@@ -246,7 +281,6 @@ export class DerivedWriter {
   /** Writes one group. When it has returned, the group survives a power cut. */
   commit(outputs: ReadonlyArray<Output>, commit: Commit): Effect.Effect<CommittedSegment, StorageError> {
     return Effect.gen({ self: this }, function* () {
-      const { storage, runFolder } = this.options
       const group = yield* this.open
       const from = group.end
       for (const { name, context, step, value, time } of outputs) {
@@ -256,13 +290,23 @@ export class DerivedWriter {
       group.event({ _tag: "Derived", ...commit, from, state })
       yield* group.commit
       yield* group.sync
-      const old = this.blob
+      if (this.blob !== undefined && this.blob !== blob) this.unused.add(this.blob)
+      if (blob !== undefined) this.unused.delete(blob)
       this.blob = blob
-      // Only the last commit's state is ever read.
-      if (old !== undefined && old !== blob) yield* storage.remove(storage.join(runFolder, "blobs", old))
       this.next = { number: this.number + 1, streamOffset: group.end, ended: group.end }
       if (group.end - this.segmentFrom >= segmentRoll) this.group = undefined
       return { number: this.number, committed: group.end }
+    })
+  }
+
+  /** Removes the states before that of the last commit, once that one counts: no other is ever read (J13.7). */
+  get removeOldStates(): Effect.Effect<void, StorageError> {
+    return Effect.gen({ self: this }, function* () {
+      const { storage, runFolder } = this.options
+      for (const sha256 of this.unused) {
+        yield* storage.remove(storage.join(runFolder, "blobs", sha256))
+        this.unused.delete(sha256)
+      }
     })
   }
 

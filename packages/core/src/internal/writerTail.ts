@@ -75,7 +75,9 @@ export class WriterTail {
         this.current = segment
         const next = writer.segments.find((number) => number > segment.number)
         const isFinal = writer.isOver || (next !== undefined && (yield* this.hasRecord(writer.id, next, chunk)))
-        const until = writer.committed?.get(segment.number) ?? Number.POSITIVE_INFINITY
+        // Of a derived journal's segment that is not in the list nothing is committed.
+        const until =
+          writer.committed === undefined ? Number.POSITIVE_INFINITY : (writer.committed.get(segment.number) ?? 0)
         const stop = yield* this.decode(segment, isFinal, until, chunk, into)
         if (stop === "full") return "full"
         if (!isFinal) return "waiting"
