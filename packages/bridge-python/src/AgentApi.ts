@@ -13,7 +13,7 @@ export const version = 1
 /** Longest body either way, in bytes (A5). */
 export const bodyBytesMax = 1_048_576
 
-/** `drained`: nothing that is in the journals now is still to be sent. */
+/** `drained`: nothing that is in the journals now is still to be sent and, when the run is over, each backend has closed it. */
 export const RunView = Schema.Struct({
   id: RunId,
   status: Status,

@@ -325,7 +325,7 @@ export class RunKeeper {
     return {
       id,
       status,
-      drained: backends.every(([, { pending }]) => pending === 0),
+      drained: backends.every(([, { pending, state }]) => pending === 0 && (isOpen(status) || isSettled(state))),
       backends: Object.fromEntries(backends)
     }
   }
@@ -344,6 +344,12 @@ export class RunKeeper {
     })
   }
 }
+
+const isOpen = (status: RunView["status"]): boolean => status === "running" || status === "stale"
+
+/** The backend has closed the run, or nothing more happens to it here by itself. */
+const isSettled = (state: BackendStanding["state"]): boolean =>
+  state === "done" || state === "held" || state === "missing" || state === "error"
 
 const later: Verdict = { _tag: "later" }
 

@@ -120,4 +120,23 @@ describe("a Python trainer", { timeout: 60_000 }, () => {
         assert.isBelow(waited, 4)
       }).pipe(Effect.scoped)
   )
+
+  it.live("that waits for the delivery ends when its backends have heard of the end of the run, too", () =>
+    Effect.gen(function* () {
+      const { home, dir, environment } = yield* temporary
+      yield* Effect.addFinalizer(() => Effect.ignore(Effect.flatMap(AgentClient.find(dir), (client) => client.stop)))
+      const env = { ...environment, PYTHONPATH: module, TRACELET_DIR: dir, PYTHONDONTWRITEBYTECODE: "1" }
+      const waits = { ...env, TRACELET_STOP_WAIT: "always" }
+      for (let round = 1; round <= 5; round++) {
+        const child = yield* start(python, ["-c", trainer, "stop"], { cwd: home, env: waits })
+        assert.strictEqual(yield* child.ended, 0, child.output())
+        // Read at once: the agent of a container ends with it.
+        const runs = yield* runsOf(dir)
+        assert.deepStrictEqual(
+          runs.map(({ status, closed }) => `${status} ${closed}`),
+          Array.from({ length: round }, () => "finished true")
+        )
+      }
+    }).pipe(Effect.scoped)
+  )
 })

@@ -68,6 +68,28 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracelet._appender, "LOOK_SECONDS", 0.0)
 
 
+def test_a_segment_is_as_long_as_there_is_room_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """J2.8: a disk with room for 100 KiB at a time takes what a segment of 8 MiB would not fit."""
+    monkeypatch.setenv("TRACELET_WRITER", "mmap")
+    original = os.posix_fallocate
+    asked: list[int] = []
+
+    def fallocate(fd: int, offset: int, length: int) -> None:
+        asked.append(length)
+        if length > 100_000:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        original(fd, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    run = tracelet.start_logging("small disk")
+    for step in range(20_000):
+        run.log_metric("loss", 0.5, step)
+    tracelet.stop_logging()
+    assert max(asked) > 100_000
+    assert run.refused == {}
+    check_account(run, folder, 20_000)
+
+
 @pytest.mark.parametrize("writer", ["mmap", "write"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda number: errno.errorcode[number])
 @pytest.mark.parametrize("site", SITES)

@@ -136,7 +136,7 @@ const stop = Command.make("stop", {}, () =>
       if (yield* Frame.AsJson) return yield* Frame.printJson(answer)
       const pending = Object.entries(answer.backends).filter(([, sum]) => sum.pending > 0)
       const left = pending.map(([name, sum]) => `${Format.plural(sum.pending, "event")} for ${name}`).join(", ")
-      const goOn = `${Format.plural(answer.running, "run goes", "runs go")} on: what is logged is kept, and delivered after`
+      const goOn = `${Format.plural(answer.running, "run goes", "runs go")} on. A Python process that logs starts another agent within 30 s, unless TRACELET_AGENT=off; what is logged before is kept, and delivered by it or after`
       return yield* Frame.printLines([
         found.state === "running"
           ? `The agent (pid ${found.agent.status.pid}) has left.`

@@ -37,12 +37,14 @@ Secrets = Mapping[str, Mapping[str, str]]
 class RunState:
     """What the agent says of one run."""
 
-    __slots__ = ("backends", "is_drained")
+    __slots__ = ("backends", "is_drained", "is_over")
 
     def __init__(self, answer: Json) -> None:
         fields = answer if isinstance(answer, dict) else {}
         backends = fields.get("backends")
         self.is_drained = fields.get("drained") is True
+        # Whether the agent has seen that no writer of the run is left.
+        self.is_over = fields.get("status") not in ("running", "stale", None)
         self.backends: dict[str, dict[str, Json]] = {
             name: state
             for name, state in (backends if isinstance(backends, dict) else {}).items()

@@ -19,6 +19,8 @@ Wait = Union[str, bool, float]
 # How long the end of a process waits for an agent that is just being started, in seconds.
 _SETTLE_SECONDS = 3.0
 _POLL_SECONDS = 0.1
+# How long, when all is delivered, until the agent has seen that this process's writer has ended.
+_CLOSE_SECONDS = 2.0
 # How long an agent that is there may be silent before another one is looked for, once.
 _SILENCE_SECONDS = 5.0
 # Progress is shown from here on, and where lines cannot be overwritten only so often.
@@ -84,6 +86,7 @@ class Delivery:
         """Waits until all is delivered. False: the deadline, or nobody to wait for."""
         heard = self._began
         is_second = False
+        drained = 0.0
         while True:
             limit = self._seconds or 0.0
             left = self._began + limit - time.monotonic()
@@ -102,7 +105,10 @@ class Delivery:
                 return False
             state = self._state
             if state is not None and state.is_drained:
-                return True
+                # Its backends still have to hear that the run has ended: a moment, or as long as other ranks go on.
+                drained = drained or time.monotonic()
+                if state.is_over or time.monotonic() - drained > _CLOSE_SECONDS:
+                    return True
             if left <= 0 or (state is not None and state.is_stuck):
                 return False
             if state is not None:

@@ -319,7 +319,7 @@ class Experiment:
             news, before = lost - self._lost_before, self._lost_said
             self._lost_said = lost
             if lost > before:
-                warn(f"flush: {news} of what was logged {'is' if news == 1 else 'are'} lost; what else was logged is kept")
+                warn(f"flush: {news} of what was logged {'is' if news == 1 else 'are'} lost; the others are kept")
             if is_synced and not writer.is_losing:
                 self._lost_before = lost
             return is_synced and not news

@@ -24,6 +24,23 @@ def segment_bytes(number: int, needed: int) -> int:
     return max(usual, (needed + _PAGE_BYTES - 1) // _PAGE_BYTES * _PAGE_BYTES)
 
 
+def _reserve(fd: int, length: int, least: int) -> int:
+    """Reserves `length` bytes or, where the disk has no room for them, half as many and so on, down to `least`.
+
+    Raises:
+        OSError: no room for `least` either.
+    """
+    while True:
+        try:
+            os.posix_fallocate(fd, 0, length)
+            return length
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or length <= least:
+                raise
+            os.ftruncate(fd, 0)  # some file systems keep what they had got
+            length = max(least, length // 2 // _PAGE_BYTES * _PAGE_BYTES)
+
+
 class Segment:
     """An open segment. `at` is the file offset that the next record goes to, `base` the stream position of offset 0.
 
@@ -57,7 +74,7 @@ class Segment:
         fd = os.open(temporary, flags if mapped else flags | os.O_APPEND, 0o600)
         try:
             if mapped:
-                os.posix_fallocate(fd, 0, end)
+                end = _reserve(fd, end, segment_bytes(0, needed))
             return cls(path, temporary, number, fd, end, mapped)
         except BaseException:
             os.close(fd)
