@@ -107,7 +107,10 @@ const steps: ReadonlyArray<string> = [
    ) STRICT, WITHOUT ROWID;
    INSERT INTO tag_2 SELECT * FROM tag;
    DROP TABLE tag;
-   ALTER TABLE tag_2 RENAME TO tag;`
+   ALTER TABLE tag_2 RENAME TO tag;`,
+  // A page that changes on the disk is noticed; what was written before has none.
+  `ALTER TABLE chunk ADD COLUMN checksum INTEGER;
+   ALTER TABLE tail ADD COLUMN checksum INTEGER;`
 ]
 
 /** The version this package reads and writes. Older stores are migrated when they are opened, newer ones refused. */

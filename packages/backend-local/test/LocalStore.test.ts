@@ -169,7 +169,8 @@ describe("LocalStore", () => {
         const file = join(yield* temporary, "store.db")
         yield* filled(file)
         const database = new DatabaseSync(file)
-        database.exec(`ALTER TABLE run DROP COLUMN renamed_at; ALTER TABLE run DROP COLUMN renamed_by; DROP TABLE tag;
+        database.exec(`ALTER TABLE chunk DROP COLUMN checksum; ALTER TABLE tail DROP COLUMN checksum;
+        ALTER TABLE run DROP COLUMN renamed_at; ALTER TABLE run DROP COLUMN renamed_by; DROP TABLE tag;
         CREATE TABLE tag (run INTEGER NOT NULL, key TEXT NOT NULL, writer TEXT NOT NULL, time REAL NOT NULL, value TEXT NOT NULL,
           PRIMARY KEY (run, key, writer)) STRICT, WITHOUT ROWID;
         INSERT INTO tag SELECT run, 'kept', '', -9e999, 'yes' FROM run; PRAGMA user_version = 1`)
@@ -182,6 +183,33 @@ describe("LocalStore", () => {
           const row = yield* reader.find("better")
           assert.deepStrictEqual([row.points, row.tags], [40_000, new Map()])
         }).pipe(Effect.provide(yield* build(file)))
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "gives no points that have changed on the disk, and what was written before there were checksums (S3.7)",
+    () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporary, "store.db")
+        yield* filled(file)
+        const edit = (sql: string) => {
+          const database = new DatabaseSync(file)
+          database.exec(sql)
+          database.close()
+        }
+        const total = Effect.gen(function* () {
+          const reader = yield* Reader.LocalReader
+          const [first] = yield* reader.series(runId)
+          const { count } = yield* reader.points(runId, first?.id ?? 0)
+          return count
+        }).pipe(Effect.provide(Layer.fresh(Reader.layer({ file }))))
+        assert.strictEqual(yield* total, 40_000)
+        edit("UPDATE chunk SET checksum = NULL WHERE chunk = (SELECT max(chunk) FROM chunk)")
+        assert.strictEqual(yield* total, 40_000)
+        edit(`UPDATE chunk SET columns = zeroblob(length(columns)) WHERE chunk = (SELECT min(chunk) FROM chunk)`)
+        const error = yield* Effect.flip(total)
+        assert.include(error.message, "points have changed on the disk")
+        assert.include(error.message, "the store is rebuilt from the journals")
       }).pipe(Effect.scoped)
   )
 

@@ -70,7 +70,7 @@ describe("the store's file", () => {
       const database = yield* after(closed)
       assert.deepInclude(row(database, "PRAGMA journal_mode"), { journal_mode: "wal" })
       assert.deepInclude(row(database, "PRAGMA application_id"), { application_id: 0x746c6574 })
-      assert.deepInclude(row(database, "PRAGMA user_version"), { user_version: 2 })
+      assert.deepInclude(row(database, "PRAGMA user_version"), { user_version: 3 })
     }).pipe(Effect.scoped)
   )
 

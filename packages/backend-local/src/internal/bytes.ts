@@ -2,8 +2,10 @@
  * Points as bytes. A chunk's blob is three float64 columns of equal length (steps, values, times); a row of the tail has a fourth, the
  * stream of each point as uint32. Little-endian, as every platform of Node's that tracelet runs on.
  */
+import { crc32 } from "node:zlib"
+import type { SQLOutputValue } from "node:sqlite"
 import type { Columns } from "../LocalReader.ts"
-import { UnexpectedRow } from "./Connection.ts"
+import { asBlob, UnexpectedRow } from "./Connection.ts"
 
 const chunkPointBytes = 24
 const tailPointBytes = 28
@@ -22,7 +24,21 @@ export const float64 = (bytes: Uint8Array, offset: number, count: number): Float
     : new Float64Array(bytes.slice(offset, offset + count * 8).buffer)
 }
 
-export const readChunk = (bytes: Uint8Array): Columns => {
+/** A row with a blob of points, as it is selected. */
+export interface PointsRow {
+  readonly columns?: SQLOutputValue
+  readonly checksum?: SQLOutputValue
+}
+
+/** The row's blob, when it is what was written (S3.7). */
+const verified = ({ checksum, columns }: PointsRow): Uint8Array => {
+  const bytes = asBlob(columns)
+  if (checksum !== null && checksum !== crc32(bytes)) throw new UnexpectedRow("points have changed on the disk")
+  return bytes
+}
+
+export const readChunk = (row: PointsRow): Columns => {
+  const bytes = verified(row)
   const count = bytes.byteLength / chunkPointBytes
   if (!Number.isInteger(count)) throw new UnexpectedRow("the length of a chunk is not a multiple of 24")
   return {
@@ -56,10 +72,12 @@ export const makeTail = (count: number): { readonly bytes: Uint8Array; readonly 
   const length = count * tailPointBytes
   if (row.byteLength < length) row = new ArrayBuffer(length)
   const bytes = new Uint8Array(row, 0, length)
-  return { bytes, columns: readTail(bytes) }
+  return { bytes, columns: viewTail(bytes) }
 }
 
-export const readTail = (bytes: Uint8Array): TailColumns => {
+export const readTail = (row: PointsRow): TailColumns => viewTail(verified(row))
+
+const viewTail = (bytes: Uint8Array): TailColumns => {
   const count = bytes.byteLength / tailPointBytes
   if (!Number.isInteger(count)) throw new UnexpectedRow("the length of a tail row is not a multiple of 28")
   const streams = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()

@@ -6,9 +6,10 @@
  * large as what it then adds: so a point is copied O(log 512) times, not once a move, and a stream has few small chunks, each more than
  * four times as large as the one behind it.
  */
+import { crc32 } from "node:zlib"
 import type { Columns } from "../LocalReader.ts"
 import { chunkPoints, copyColumns, makeColumns, readChunk, readTail, writeChunk, type TailColumns } from "./bytes.ts"
-import { asBlob, asNumber, type Connection } from "./Connection.ts"
+import { asNumber, type Connection } from "./Connection.ts"
 import { chunkKey, tailKey } from "./keys.ts"
 import * as Summary from "./Summary.ts"
 
@@ -27,9 +28,9 @@ export const compact = (connection: Connection, run: number): void => {
 /** The rows of a run's tail, oldest first. */
 export const readTailOf = (connection: Connection, run: number): ReadonlyArray<TailColumns> =>
   connection
-    .prepare("SELECT columns FROM tail WHERE tail >= ? AND tail < ? ORDER BY tail")
+    .prepare("SELECT columns, checksum FROM tail WHERE tail >= ? AND tail < ? ORDER BY tail")
     .all(tailKey(run, 0), tailKey(run + 1, 0))
-    .map((row) => readTail(asBlob(row["columns"])))
+    .map(readTail)
 
 /** A counting sort: stable, so each stream keeps its order. */
 export const groupByStream = (
@@ -68,8 +69,10 @@ const append = (connection: Connection, stream: number, added: Columns): void =>
   let count = added.count
   let first = chunks
   for (let last = asNumber(row?.["last_points"]); first > 0 && last < chunkPoints && last <= count * mergeRatio;) {
-    const taken = connection.prepare("SELECT columns FROM chunk WHERE chunk = ?").get(chunkKey(stream, --first))
-    parts.unshift(readChunk(asBlob(taken?.["columns"])))
+    const taken = connection
+      .prepare("SELECT columns, checksum FROM chunk WHERE chunk = ?")
+      .get(chunkKey(stream, --first))
+    parts.unshift(readChunk(taken ?? {}))
     count += last
     if (first > 0) last = pointsOf(connection, chunkKey(stream, first - 1))
   }
@@ -118,8 +121,9 @@ const putChunk = (connection: Connection, key: number, columns: Columns, from: n
     if (step > stepMax) stepMax = step
   }
   const hasValues = nans < to - from
+  const blob = writeChunk(columns, from, to)
   connection
-    .prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .prepare("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .run(
       key,
       to - from,
@@ -130,6 +134,7 @@ const putChunk = (connection: Connection, key: number, columns: Columns, from: n
       hasValues ? max : null,
       columns.values[from] ?? NaN,
       columns.values[to - 1] ?? NaN,
-      writeChunk(columns, from, to)
+      blob,
+      crc32(blob)
     )
 }

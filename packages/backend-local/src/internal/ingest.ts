@@ -2,6 +2,7 @@
  * One batch into the tables: what lies before the writer's mark is left out, points go to the run's tail in one row, all else to rows
  * of its own, and the mark and the counts move. To be called within one transaction.
  */
+import { crc32 } from "node:zlib"
 import type { Batch } from "@tracelet/core/Backend"
 import { isBefore, type Mark } from "@tracelet/core/Cursor"
 import type { Artifact, Console, Media, PointBatch, RunEvent, Single, Text } from "@tracelet/core/RunEvent"
@@ -134,7 +135,7 @@ const insertTail = (
     }
     at += batch.count
   }
-  connection.prepare("INSERT INTO tail VALUES (?, ?)").run(tailKey(run, row), bytes)
+  connection.prepare("INSERT INTO tail VALUES (?, ?, ?)").run(tailKey(run, row), bytes, crc32(bytes))
 }
 
 /** Inserts an event that is not points; says why not when it cannot be kept. Rows have the event's identity as their key. */

@@ -5,7 +5,7 @@
 import type { Columns } from "../LocalReader.ts"
 import { copyPoint, makeColumns, readChunk, type TailColumns } from "./bytes.ts"
 import { readTailOf } from "./compact.ts"
-import { asBlob, asNumber, type Connection } from "./Connection.ts"
+import { asNumber, type Connection } from "./Connection.ts"
 import { chunkKey } from "./keys.ts"
 
 /** Both inclusive. */
@@ -50,14 +50,14 @@ function* scanStream(
 ): Generator<Columns> {
   const isWhole = range.fromStep === -Infinity && range.toStep === Infinity
   const page = connection.prepare(
-    `SELECT chunk, step_min, step_max, columns FROM chunk
+    `SELECT chunk, step_min, step_max, columns, checksum FROM chunk
      WHERE chunk >= ? AND chunk < ? AND step_max >= ? AND step_min <= ? ORDER BY chunk LIMIT ${pageChunks}`
   )
   const end = chunkKey(stream + 1, 0)
   for (let next = chunkKey(stream, 0); ;) {
     const rows = page.all(next, end, range.fromStep, range.toStep)
     for (const row of rows) {
-      const block = readChunk(asBlob(row["columns"]))
+      const block = readChunk(row)
       const isInside = asNumber(row["step_min"]) >= range.fromStep && asNumber(row["step_max"]) <= range.toStep
       const kept = isInside ? block : select(block, (i) => isWithin(block.steps[i] ?? 0, range))
       if (kept.count > 0) yield kept
