@@ -39,6 +39,7 @@ const cases: ReadonlyArray<readonly [file: string, specifier: string, outcome: "
   ["testing/src/A.ts", "@tracelet/backend-local", "refused"],
   ["cli/src/A.ts", "@tracelet/backend-local/LocalPlugin", "allowed"],
   ["cli/src/A.ts", "@tracelet/bridge-python", "allowed"],
+  ["cli/src/A.ts", "@tracelet/plugins/Reduce", "allowed"],
   ["cli/src/A.ts", "effect/cli/Command", "allowed"],
   ["cli/src/A.ts", "effect", "refused"],
   ["cli/src/A.ts", "@tracelet/core", "refused"],

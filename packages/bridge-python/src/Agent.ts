@@ -24,7 +24,7 @@ import * as AgentServer from "./AgentServer.ts"
 import { Archivist } from "./Archivist.ts"
 import { collectGarbage } from "./Memory.ts"
 import { prune } from "./Pruning.ts"
-import { RunKeeper, type TargetsOf } from "./RunKeeper.ts"
+import { RunKeeper, type Wiring } from "./RunKeeper.ts"
 import { Secrets } from "./Secrets.ts"
 
 export type { TargetsOf } from "./RunKeeper.ts"
@@ -42,8 +42,7 @@ const collectAfterMs = 8_000
 /** Runs that are taken at once: another process's lock is waited for for a moment. */
 const takesMax = 8
 
-export interface AgentOptions {
-  readonly targetsOf: TargetsOf
+export interface AgentOptions extends Wiring {
   /** The version of tracelet that it says it is. */
   readonly version: string
   readonly idle?: Duration.Duration
@@ -90,7 +89,7 @@ const deliver = (options: AgentOptions, secrets: Secrets): Effect.Effect<Ended, 
     const scope = yield* Effect.scope
     const archivist = new Archivist(journal, scope)
     const isArchiving = options.archive ?? true
-    const keeper = new RunKeeper(journal, options.targetsOf, secrets, scope, (id) =>
+    const keeper = new RunKeeper(journal, options, secrets, scope, (id) =>
       isArchiving ? archivist.add(id) : Effect.void
     )
     const failed = Effect.mapError(({ message }: JournalError) => new AgentError({ status: 500, message }))

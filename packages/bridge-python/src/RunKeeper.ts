@@ -9,6 +9,7 @@ import * as Pipeline from "@tracelet/core/Pipeline"
 import { RunId } from "@tracelet/core/Run"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal, Writer } from "@tracelet/core/RunJournal"
+import type { Configured } from "@tracelet/core/StatefulProcessor"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,6 +25,15 @@ export type TargetsOf = (
   started: RunStarted,
   options: { readonly secrets?: RunSecrets }
 ) => Effect.Effect<Pipeline.Targets, never, Scope.Scope>
+
+/** Builds the stateful processors that a run was begun with, as far as they are known. */
+export type ProcessorsOf = (run: RunJournal) => Effect.Effect<ReadonlyArray<Configured>, StorageError>
+
+/** What a composition root gives. */
+export interface Wiring {
+  readonly targetsOf: TargetsOf
+  readonly processorsOf: ProcessorsOf
+}
 
 /** Runs delivered at once; each has a few files open. More of them wait. */
 export const runsMax = 1_024
@@ -55,7 +65,7 @@ interface Held {
 
 export class RunKeeper {
   private readonly journal: Journal["Service"]
-  private readonly targetsOf: TargetsOf
+  private readonly wiring: Wiring
   private readonly secrets: Secrets
   private readonly scope: Scope.Scope
   private readonly held = new Map<RunId, Held>()
@@ -70,13 +80,13 @@ export class RunKeeper {
   /** The scope is the agent's: when it closes, all runs are let go as they are. `onDone` is the finder's. */
   constructor(
     journal: Journal["Service"],
-    targetsOf: TargetsOf,
+    wiring: Wiring,
     secrets: Secrets,
     scope: Scope.Scope,
     onDone?: (run: RunId) => Effect.Effect<void>
   ) {
     this.journal = journal
-    this.targetsOf = targetsOf
+    this.wiring = wiring
     this.secrets = secrets
     this.scope = scope
     this.finder = new RunFinder(journal, () => this.isAlive, onDone)
@@ -125,8 +135,8 @@ export class RunKeeper {
       const started = yield* run.started
       if (started === undefined || (yield* this.isForeign(run))) return later
       const secrets = this.secrets.of(id)
-      const targets = yield* this.targetsOf(started, secrets === undefined ? {} : { secrets })
-      const delivery = yield* Pipeline.deliver(run, started, targets)
+      const targets = yield* this.wiring.targetsOf(started, secrets === undefined ? {} : { secrets })
+      const delivery = yield* Pipeline.deliver(run, started, targets, yield* this.wiring.processorsOf(run))
       if (delivery === undefined) {
         if (isAnyAlive(yield* run.writersNow)) this.elsewhere.add(id)
         else this.elsewhere.delete(id)

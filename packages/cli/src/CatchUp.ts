@@ -18,12 +18,14 @@ import type { Backend } from "@tracelet/core/Backend"
 import type { BackendError } from "@tracelet/core/BackendError"
 import { noCounts, type Counts } from "@tracelet/core/Cursor"
 import type { Target } from "@tracelet/core/Delivery"
+import { keeping } from "@tracelet/core/Derivation"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
 import type { RunId } from "@tracelet/core/Run"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
+import * as Distribution from "./Distribution.ts"
 import * as Format from "./Format.ts"
 
 /** Longest time a command spends on the store before it shows what is there. */
@@ -161,7 +163,8 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
     // The lane believes the last answer about who lives; without a look now it would not close a run that is over.
     yield* run.writersNow
     const name = localName(started)
-    const delivery = yield* Pipeline.deliver(run, started, new Map([[name, target]]))
+    const stateful = yield* Distribution.processorsOf(run)
+    const delivery = yield* Pipeline.deliver(run, started, new Map([[name, target]]), stateful)
     if (delivery === undefined) return yield* waitForOther(run)
     const trouble = Effect.map(delivery.backends, (backends) => {
       const { state, reason } = backends.get(name) ?? { state: "idle", reason: undefined }
@@ -183,8 +186,14 @@ const fill = (run: RunJournal, backend: Backend["Service"]): Effect.Effect<Outco
     if (started === undefined) return "current"
     const writers = yield* run.writersNow
     const opened = yield* backend.open({ run: started.run, startedAt: started.time, remote: null })
-    const reader = yield* run.reader(new Map(), backend.capabilities.limits)
-    for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) yield* opened.write(batch)
+    const keep = keeping(yield* Distribution.processorsOf(run))
+    const derived = { views: Effect.succeed(yield* run.derived), isDone: () => true }
+    const reader = yield* run.reader(new Map(), backend.capabilities.limits, derived)
+    for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
+      const { writer } = batch
+      const events = batch.events.flatMap((event) => keep(writer, event) ?? [])
+      yield* opened.write({ ...batch, events })
+    }
     const { status, endedAt } = yield* run.standing(writers)
     if (endedAt !== undefined) yield* opened.close({ status, endedAt })
     return "current"

@@ -1,6 +1,7 @@
 /**
- * The backends that come with tracelet, found by the id of their plugin, and how a run's record of backends becomes targets of its
- * delivery. This list is the only place that names built-in plugins; the agent and every command that delivers take their targets here.
+ * The backends and stateful processors that come with tracelet, found by the id of their plugin, and how a run's record of backends becomes
+ * targets of its delivery, and its pin of processors these. These lists are the only place that names built-in plugins; the agent and every
+ * command that delivers take theirs here.
  *
  * A backend that cannot be had never fails anything: it becomes `missing` or `error` with a reason, and the others go on.
  */
@@ -9,9 +10,16 @@ import { Backend } from "@tracelet/core/Backend"
 import type { Target } from "@tracelet/core/Delivery"
 import { Journal } from "@tracelet/core/Journal"
 import { isJsonObject, type Json, type JsonObject } from "@tracelet/core/JsonObject"
+import type { StorageError } from "@tracelet/core/JournalStorage"
+import * as PinnedProcessors from "@tracelet/core/PinnedProcessors"
 import type { Targets, Unavailable } from "@tracelet/core/Pipeline"
 import type { ConfiguredPlugin, Manifest, PluginConfigError } from "@tracelet/core/Plugin"
 import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
+import type { RunJournal } from "@tracelet/core/RunJournal"
+import { StatefulProcessor, type Configured } from "@tracelet/core/StatefulProcessor"
+import * as Reduce from "@tracelet/plugins/Reduce"
+import * as Summarise from "@tracelet/plugins/Summarise"
+import * as Throttle from "@tracelet/plugins/Throttle"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,6 +34,14 @@ export interface BackendPlugin extends Manifest {
 
 /** The built-in backends. */
 export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest]
+
+/** A stateful processor's plugin as it is used here: its config comes from a pin. */
+export interface ProcessorPlugin extends Manifest {
+  readonly fromUnknown: (config: unknown) => ConfiguredPlugin<StatefulProcessor, PluginConfigError, never>
+}
+
+/** The built-in stateful processors. */
+export const processors: ReadonlyArray<ProcessorPlugin> = [Reduce.manifest, Summarise.manifest, Throttle.manifest]
 
 /** Requests under way at once in one backend, over all runs: few enough for a small server, enough to hide a slow one's answers. */
 export const permitsDefault = 4
@@ -99,6 +115,29 @@ export const make = (
           (entries) => new Map(entries)
         )
     }
+  })
+
+/**
+ * The stateful processors that the run was begun with by whoever has delivered it so far. One that is not known here, or not in that version or
+ * with that config, is left out: then the lanes of the run are held, and say so (journal.md J13.8).
+ */
+export const processorsOf = (
+  run: RunJournal,
+  plugins: ReadonlyArray<ProcessorPlugin> = processors
+): Effect.Effect<ReadonlyArray<Configured>, StorageError> =>
+  Effect.gen(function* () {
+    const configured: Array<Configured> = []
+    for (const { id, version, config, derived } of yield* PinnedProcessors.of(run)) {
+      const plugin = plugins.find((candidate) => candidate.id === id && candidate.version === version)
+      if (plugin === undefined) continue
+      const context = yield* Layer.build(plugin.fromUnknown(config).layer).pipe(
+        Effect.scoped,
+        Effect.catch(({ message }) => Effect.as(Effect.logWarning(`Run ${run.id}: ${message}`), undefined))
+      )
+      const service = context === undefined ? undefined : Context.get(context, StatefulProcessor)
+      if (service?.name === derived) configured.push({ ...service, id, version, config })
+    }
+    return configured
   })
 
 /** For a command that delivers one run: `make` for the length of this scope. With several runs, call `make` once. */

@@ -151,7 +151,7 @@ const here = (
     // The lanes close a run only when they know that its writers are over.
     yield* run.writersNow
     const targets = yield* distribution.targetsOf(started)
-    const delivery = yield* Pipeline.deliver(run, started, targets, [], { takeOver })
+    const delivery = yield* Pipeline.deliver(run, started, targets, yield* Distribution.processorsOf(run), { takeOver })
     if (delivery === undefined) return yield* watch(run, started, progress)
     const look = Effect.map(delivery.backends, (standings) => {
       const backends = Object.fromEntries(standings)

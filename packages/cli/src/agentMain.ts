@@ -48,7 +48,14 @@ const parse = (args: ReadonlyArray<string>): Arguments | string => {
 const program = ({ dir, idle }: Arguments, retention: Policy) =>
   Effect.scoped(
     Effect.flatMap(Distribution.make(), ({ targetsOf }) =>
-      Agent.run({ targetsOf, version, idle, archive: Settings.isArchiving(process.env), retention })
+      Agent.run({
+        targetsOf,
+        processorsOf: Distribution.processorsOf,
+        version,
+        idle,
+        archive: Settings.isArchiving(process.env),
+        retention
+      })
     )
   ).pipe(Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
 

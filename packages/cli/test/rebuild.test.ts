@@ -12,6 +12,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
+import * as App from "./support/app.ts"
 import { temporaryFolder, tracelet } from "./support/harness.ts"
 import { training, writeEnded } from "./support/runs.ts"
 
@@ -165,6 +166,37 @@ describe("a store that was deleted", () => {
         assert.isAbove(tag.length, 3)
       }).pipe(Effect.scoped),
     60_000
+  )
+
+  it.live("J11.7: is built again with what was derived, archived or not; a run goes with its derived journals", () =>
+    Effect.gen(function* () {
+      const dir = yield* temporaryFolder
+      yield* App.run(dir, App.builtIn)
+      yield* say(dir, "runs")
+      const before = yield* say(dir, "export", "ranks", "--format", "jsonl")
+      const { mark, series } = yield* rebuild(dir)
+      assert.isAbove(mark.filter((row) => row.includes("derived-")).length, 2)
+      assert.isAbove(series.filter((row) => row.includes("reduce")).length, 0)
+      assert.strictEqual(yield* say(dir, "export", "ranks", "--format", "jsonl"), before)
+      const [run = ""] = readdirSync(join(dir, "runs"))
+      assert.strictEqual(readdirSync(join(dir, "runs", run, "derived")).length, 3)
+      // A late writer has summaries of its own, though no cursor is left that pins who gives them.
+      yield* Effect.gen(function* () {
+        const late = yield* (yield* Journal.Journal).write({
+          run: RunId.make(run),
+          role: "child",
+          of: "0123456789abcdef"
+        })
+        for (let step = 0; step < 100; step++) late.point("grad", step, step, undefined, 2e9 + step)
+        yield* late.commit
+      }).pipe(Effect.scoped, Effect.provide(Layer.provide(Journal.layerFile({ dir }), NodePlatform.layer)))
+      yield* say(dir, "runs")
+      const later = (yield* rebuild(dir)).mark.filter((row) => row.includes("derived-"))
+      assert.strictEqual(later.length, mark.filter((row) => row.includes("derived-")).length + 1)
+      yield* say(dir, "prune", "--bytes", "1B", "--yes")
+      assert.deepStrictEqual(readdirSync(join(dir, "runs")), [])
+      assert.deepStrictEqual(dump(dir).mark, [])
+    }).pipe(Effect.scoped)
   )
 
   for (const name of readdirSync(golden)) {

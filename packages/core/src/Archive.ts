@@ -1,6 +1,6 @@
 /**
  * When the segments of a run are rewritten as one archive (journal.md §11): nobody adds to them any more, and every backend has confirmed
- * all of them. How it is done is `internal/archiver.ts`'s.
+ * all of them, and all that was derived of them. Derived journals stay as they are. How it is done is `internal/archiver.ts`'s.
  */
 import * as Effect from "effect/Effect"
 import type { Journal } from "./Journal.ts"
@@ -51,6 +51,7 @@ export const obstacle = (run: RunJournal): Effect.Effect<string | undefined, Sto
     }
     const started = yield* run.started
     const cursors = yield* run.cursors
+    const derived = yield* run.derived
     const names = new Set([...(started?.backends.map(({ name }) => name) ?? []), ...cursors.keys()])
     if (names.size === 0) return "it names no backend, and none has confirmed it"
     for (const name of names) {
@@ -59,6 +60,10 @@ export const obstacle = (run: RunJournal): Effect.Effect<string | undefined, Sto
       if (cursor?.closed !== true || writers.some(({ id }) => cursor.writers[id] === undefined)) {
         return `${name} has not confirmed all of it`
       }
+      const isBehind = derived.some(({ id, committed }) =>
+        [...(committed?.values() ?? [])].some((end) => (cursor.writers[id]?.position ?? 0) < end)
+      )
+      if (isBehind) return `${name} has not confirmed all that was derived of it`
     }
     return undefined
   })

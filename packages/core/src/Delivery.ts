@@ -246,8 +246,10 @@ export class Lane {
         this.cursor = { ...this.cursor, counts: confirmed.counts, closed: confirmed.closed }
       }
       this.cursor = { ...this.cursor, remote: opened.remote }
-      // On the disk before anything is sent: from then on a cursor that is missing means that nothing was.
-      if (known === undefined && identity !== "position") yield* this.save({ sync: true })
+      // On the disk before anything is sent: from then on a cursor that is missing means that nothing was. And whoever goes on has to know
+      // what is to be derived.
+      const isPinned = identity !== "position" || this.derivations.processors.length > 0
+      if (known === undefined && isPinned) yield* this.save({ sync: true })
       return opened
     })
   }

@@ -360,6 +360,18 @@ export interface Derivations extends DerivedViews {
   readonly keep: (writer: string, event: RunEvent) => RunEvent | undefined
 }
 
+/** What is left of captured events of a writer where `processors` take points in in the place of the backends. */
+export const keeping = (processors: ReadonlyArray<Configured>): Derivations["keep"] => {
+  const isReplaced = (series: Parameters<Configured["takes"]>[0]) =>
+    processors.some(({ captured, takes }) => captured === "replaced" && takes(series))
+  const omit = selector((series) => !isReplaced(series))
+  return (writer, event) => {
+    if (event._tag !== "PointBatch" || DerivedJournal.isDerived(writer)) return event
+    const kept = omit(event)
+    return kept.count === 0 ? undefined : kept
+  }
+}
+
 /** Derives in this scope, or takes over from the host that did where `takeOver` says so. `onCommit` is called when lanes should look. */
 export const start = (
   run: RunJournal,
@@ -374,9 +386,6 @@ export const start = (
     const derivations =
       epoch === undefined ? [] : processors.map((processor) => new Derivation(run, processor, epoch, onCommit))
     for (const derivation of derivations) yield* Effect.forkScoped(derivation.derive)
-    const isReplaced = (series: Parameters<Configured["takes"]>[0]) =>
-      processors.some(({ captured, takes }) => captured === "replaced" && takes(series))
-    const omit = selector((series) => !isReplaced(series))
     const lacking: Problem | undefined =
       missing[0] === undefined
         ? undefined
@@ -391,10 +400,6 @@ export const start = (
       problem: () => lacking ?? derivations.find(({ problem }) => problem !== undefined)?.problem,
       isSettled: () => derivations.every(({ isCaughtUp }) => isCaughtUp),
       wake: () => derivations.forEach((derivation) => derivation.wake()),
-      keep: (writer, event) => {
-        if (event._tag !== "PointBatch" || DerivedJournal.isDerived(writer)) return event
-        const kept = omit(event)
-        return kept.count === 0 ? undefined : kept
-      }
+      keep: keeping(processors)
     }
   })

@@ -20,7 +20,7 @@ import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled
 import * as Json from "./internal/json.ts"
 import { committed, isDerived } from "./internal/derivedJournal.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
-import { makeReader, type DerivedViews, type Follower } from "./internal/reader.ts"
+import { makeReader, type DerivedView, type DerivedViews, type Follower } from "./internal/reader.ts"
 import { kind, payloadToEvent } from "./internal/records.ts"
 import { giveBack } from "./internal/reservation.ts"
 import { decodeHeader, headerLengthMax, type Identity, type Role } from "./internal/segment.ts"
@@ -424,6 +424,11 @@ export class RunJournal {
     )
   }
 
+  /** What of its derived journals is committed, for who only reads. */
+  get derived(): Effect.Effect<ReadonlyArray<DerivedView>, StorageError> {
+    return committed(this.storage, this.folder, this.id)
+  }
+
   /**
    * How many events lie behind `marks`, derived ones among them, and what could not be read there. `points` are those that were
    * captured.
@@ -433,7 +438,7 @@ export class RunJournal {
   ): Effect.Effect<{ readonly events: number; readonly points: number; readonly losses: Cursor.Losses }, StorageError> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
-        const views = yield* committed(this.storage, this.folder, this.id)
+        const views = yield* this.derived
         const reader = yield* this.reader(marks, everything, { views: Effect.succeed(views), isDone: () => true })
         let events = 0
         let points = 0

@@ -1,5 +1,6 @@
 /** Stateful processors in an app and under another host: what backends get, how it is counted, and who is refused. */
 import { assert, it } from "@effect/vitest"
+import * as Archive from "@tracelet/core/Archive"
 import { Backend } from "@tracelet/core/Backend"
 import * as Journal from "@tracelet/core/Journal"
 import { JournalStorage } from "@tracelet/core/JournalStorage"
@@ -139,6 +140,30 @@ describe("a host", () => {
       const late = yield* host(machine, "late", stateful)
       assert.strictEqual(late.standing?.delivered, standing?.delivered)
       assert.deepStrictEqual(late.service.derived(), service.derived())
+    })
+  )
+
+  it.live("J11.7: archives a run only when all that was derived of it is confirmed too", () =>
+    Effect.gen(function* () {
+      const machine = yield* recorded
+      yield* host(machine, "service", yield* Ranks.processors)
+      const { storage } = machine.boot(Number.POSITIVE_INFINITY)
+      const layer = Layer.provide(Journal.layerFile({ dir: "d" }), Layer.succeed(JournalStorage, storage))
+      yield* Effect.gen(function* () {
+        const run = yield* (yield* Journal.Journal).open(Ranks.run)
+        assert.isUndefined(yield* Archive.obstacle(run))
+        const cursor = yield* run.cursor("service")
+        if (cursor === undefined || cursor === "damaged") return yield* Effect.die("no cursor")
+        const derived = Object.keys(cursor.writers).filter((id) => id.startsWith("derived-"))
+        assert.isAbove(derived.length, 2)
+        for (const id of derived) {
+          const { [id]: mark, ...others } = cursor.writers
+          for (const writers of [others, { ...others, [id]: { position: (mark?.position ?? 0) - 8, index: 0 } }]) {
+            yield* run.saveCursor({ ...cursor, writers }, { sync: false })
+            assert.strictEqual(yield* Archive.obstacle(run), "service has not confirmed all that was derived of it")
+          }
+        }
+      }).pipe(Effect.provide(layer), Effect.scoped)
     })
   )
 
