@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { MinimumLogLevel } from "effect/References"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
@@ -31,6 +32,9 @@ import * as Format from "./Format.ts"
 /** Longest time a command spends on the store before it shows what is there. */
 const catchUpMax = Duration.seconds(10)
 
+/** The same where the command has to have all of a run: the disk is what it waits for, and nothing less will do. */
+const wholeMax = Duration.minutes(10)
+
 /** How long another process that delivers a run is waited for. It may be the trainer's own, and busy. */
 const othersMax = Duration.seconds(1)
 const othersPoll = Duration.millis(50)
@@ -48,6 +52,9 @@ export const StoreTrouble = Context.Reference<string | undefined>("@tracelet/cli
   defaultValue: () => undefined
 })
 
+/** The store is there to be read, lacks something of a run, and cannot be given it now. `message` says why. */
+export class StoreBehind extends Schema.TaggedError<StoreBehind>()("StoreBehind", { message: Schema.String }) {}
+
 /** The name that a run's own record gives the store of the folder, or what it is called by default. Another store lies in a file of its own. */
 export const localName = (started: RunStarted): string => {
   const stores = started.backends.filter(({ plugin }) => plugin === storeId)
@@ -58,7 +65,7 @@ type CatchUpError = StorageError | BackendError
 type Needs = Journal | LocalReader | LocalStore
 
 /** What is left when the command goes on. */
-type Outcome = "current" | "late" | { readonly held: string }
+type Outcome = "current" | "late" | { readonly held: string } | { readonly unread: string }
 
 export interface CaughtUp {
   /** For stderr; none where all went well. */
@@ -67,21 +74,27 @@ export interface CaughtUp {
   readonly current: ReadonlySet<string>
   /** The store has more than it had. */
   readonly changed: boolean
+  /** Why the store lacks something, by the id of the run. */
+  readonly behind: ReadonlyMap<string, string>
+  /** What came back of a journal that cannot be read, by the id of the run. */
+  readonly unread: ReadonlyMap<string, string>
 }
 
 /**
  * Of `runs`, each that lags is brought up to date. `rows` are the store's, read before;
- * `elsewhere` are ids of runs that an agent delivers.
+ * `elsewhere` are ids of runs that an agent delivers. With `isWhole` there is time for all of them.
  */
 export const catchUp = (
   runs: ReadonlyArray<RunJournal>,
   rows: ReadonlyMap<string, RunRow>,
-  elsewhere: ReadonlySet<string>
+  elsewhere: ReadonlySet<string>,
+  isWhole: boolean
 ): Effect.Effect<CaughtUp, CatchUpError, Needs> =>
   Effect.gen(function* () {
     const stale: Array<RunJournal> = []
     const current = new Set<string>()
-    const notes: Array<string> = []
+    const reasons = new Set<string>()
+    const unread = new Map<string, string>()
     for (const run of runs) {
       // A run whose archive cannot be read lags for good, and the others do not wait for it.
       const isSo = yield* Effect.catchIf(
@@ -89,14 +102,14 @@ export const catchUp = (
         (error) => error._tag === "StorageError",
         ({ message }) =>
           Effect.as(
-            Effect.sync(() => notes.push(`The store lags: ${message}`)),
+            Effect.sync(() => unread.set(run.id, message)),
             undefined
           )
       )
       if (isSo === true) current.add(run.id)
       else if (isSo === false) stale.push(run)
     }
-    if (stale.length === 0) return { notes, current, changed: false }
+    if (stale.length === 0) return { notes: [], current, changed: false, behind: new Map(), unread }
     const target: Target = {
       backend: yield* LocalBackend.make,
       route: undefined,
@@ -104,36 +117,48 @@ export const catchUp = (
       permits: yield* Semaphore.make(1)
     }
     const trouble = yield* StoreTrouble
-    const left = new Set<string>()
-    const held = new Set<string>()
+    const left = new Set(stale.map(({ id }) => id))
+    const behind = new Map<string, string>()
     yield* Effect.forEach(
       stale,
       (run) =>
         Effect.map(
           outcomeOf(
-            trouble !== undefined
-              ? fill(run, target.backend)
-              : elsewhere.has(run.id)
-                ? waitForOther(run)
-                : one(run, target)
+            startOf(run, (started) =>
+              trouble !== undefined
+                ? fill(run, started, target.backend)
+                : elsewhere.has(run.id)
+                  ? waitForOther(run)
+                  : one(run, started, target)
+            )
           ),
           (outcome) => {
             if (outcome !== "late") left.delete(run.id)
-            if (typeof outcome === "object") held.add(outcome.held)
+            if (typeof outcome !== "object") return
+            if ("unread" in outcome) {
+              unread.set(run.id, outcome.unread)
+              behind.set(run.id, outcome.unread)
+            } else {
+              reasons.add(outcome.held)
+              behind.set(run.id, outcome.held)
+            }
           }
         ),
       { concurrency, discard: true }
-    ).pipe(
-      (work) =>
-        Effect.andThen(
-          Effect.sync(() => stale.forEach(({ id }) => left.add(id))),
-          work
-        ),
-      Effect.timeoutOption(catchUpMax)
-    )
+    ).pipe(Effect.timeoutOption(isWhole ? wholeMax : catchUpMax))
+    for (const id of left) behind.set(id, `run ${id} is still on the way into it`)
     const late = `${Format.plural(left.size, "run")} ${left.size === 1 ? "is" : "are"} still on the way into the store; shown is what it has.`
-    return { notes: [...notes, ...held, ...(left.size === 0 ? [] : [late])], current, changed: true }
+    return { notes: [...lags(reasons), ...(left.size === 0 ? [] : [late])], current, changed: true, behind, unread }
   })
+
+/** One line, however many runs it is about: most often one disk is the reason of all. */
+const lags = (reasons: ReadonlySet<string>): ReadonlyArray<string> => {
+  const [first, ...others] = reasons
+  if (first === undefined) return []
+  return [
+    `The store lags: ${first}${others.length === 0 ? "" : ` (And ${Format.plural(others.length, "other reason")}.)`}`
+  ]
+}
 
 /** True when the store has closed the run and no writer came since: nothing can be missing. */
 export const isCurrent = (
@@ -152,14 +177,26 @@ const outcomeOf = <R>(work: Effect.Effect<Outcome, CatchUpError, R>) =>
   Effect.scoped(work).pipe(
     // What a lane would warn of is in the outcome.
     Effect.provideService(MinimumLogLevel, "None"),
-    Effect.catch(({ message }) => Effect.succeed<Outcome>({ held: `The store lags: ${message}` }))
+    Effect.catch(({ message }) => Effect.succeed<Outcome>({ held: message }))
   )
 
-const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpError, Needs | Scope.Scope> =>
-  Effect.gen(function* () {
-    const started = yield* run.started
+/** `next` with the run's own record of its start. One that cannot be read is a trouble of its own, and none of the store's. */
+const startOf = <E, R>(
+  run: RunJournal,
+  next: (started: RunStarted) => Effect.Effect<Outcome, E, R>
+): Effect.Effect<Outcome, E, R> =>
+  Effect.matchEffect(run.started, {
+    onFailure: ({ message }) => Effect.succeed<Outcome>({ unread: message }),
     // A writer that has only just begun: there is nothing to show yet.
-    if (started === undefined) return "current"
+    onSuccess: (started) => (started === undefined ? Effect.succeed<Outcome>("current") : next(started))
+  })
+
+const one = (
+  run: RunJournal,
+  started: RunStarted,
+  target: Target
+): Effect.Effect<Outcome, CatchUpError, Needs | Scope.Scope> =>
+  Effect.gen(function* () {
     // The lane believes the last answer about who lives; without a look now it would not close a run that is over.
     yield* run.writersNow
     const name = localName(started)
@@ -176,14 +213,16 @@ const one = (run: RunJournal, target: Target): Effect.Effect<Outcome, CatchUpErr
       Effect.repeat(Effect.delay(trouble, troublePoll), { until: (reason) => reason !== undefined })
     )
     const reason = yield* trouble
-    return reason === undefined ? "current" : { held: `The store lags: ${reason}` }
+    return reason === undefined ? "current" : { held: reason }
   })
 
 /** Puts all that the journals hold of a run into a store that is not the folder's: no lane, no lock, no cursor. */
-const fill = (run: RunJournal, backend: Backend["Service"]): Effect.Effect<Outcome, CatchUpError, Scope.Scope> =>
+const fill = (
+  run: RunJournal,
+  started: RunStarted,
+  backend: Backend["Service"]
+): Effect.Effect<Outcome, CatchUpError, Scope.Scope> =>
   Effect.gen(function* (): Effect.fn.Return<Outcome, CatchUpError, Scope.Scope> {
-    const started = yield* run.started
-    if (started === undefined) return "current"
     const writers = yield* run.writersNow
     const opened = yield* backend.open({ run: started.run, startedAt: started.time, remote: null })
     const keep = keeping(yield* Distribution.processorsOf(run))

@@ -12,6 +12,7 @@ import { dirname, join, resolve } from "node:path"
 import * as Agents from "./Agents.ts"
 import * as EmptyRuns from "./EmptyRuns.ts"
 import * as Format from "./Format.ts"
+import * as Lookup from "./Lookup.ts"
 import type * as Output from "./Output.ts"
 import { Session } from "./Session.ts"
 import { version } from "./Version.ts"
@@ -47,7 +48,7 @@ export const all: Effect.Effect<ReadonlyArray<Check>, never, Session | Place | J
     agent,
     python
   ]
-  return yield* Effect.all(checks, { concurrency: "unbounded" })
+  return [...(yield* Effect.all(checks, { concurrency: "unbounded" })), ...(yield* unreadableRuns)]
 })
 
 const node = (): Check => {
@@ -99,6 +100,24 @@ const folder = Effect.gen(function* () {
           "Check the folders above it (a link that leads nowhere?) and who owns them, or set TRACELET_DIR to a folder of yours."
         )
       : check("folder", "good", `${dir}, by ${how}; it is made with the first run`)
+})
+
+/** A line where a run cannot be read; none where all can. */
+const unreadableRuns = Effect.gen(function* () {
+  const journal = yield* Journal
+  const unread = new Map<string, string>()
+  for (const id of yield* Effect.orElseSucceed(journal.runs, () => [])) {
+    const look = Effect.flatMap(journal.open(id), (run) => run.started)
+    yield* Effect.catch(Effect.scoped(look), ({ message }) => Effect.sync(() => unread.set(id, message)))
+  }
+  return Lookup.unreadLine(unread).map((line) =>
+    check(
+      "runs",
+      "bad",
+      line,
+      "The other runs are as ever. Restore it from a copy of the folder; `tracelet rm RUN --force` removes it for good."
+    )
+  )
 })
 
 /** Whether what lies above a folder that is not there forbids to make it: no right to write, a file or a dangling link in the way. */

@@ -19,19 +19,18 @@ const ageMin = Duration.toMillis(Duration.hours(1))
 const ownNames = new Set(["journal", "blobs", "delivery.lock"])
 
 /** Whether the run has no segment: it has not begun, or never did. */
-export const isEmpty = (run: RunId): Effect.Effect<boolean, StorageError, Journal> =>
+export const isEmpty = (run: RunId): Effect.Effect<boolean, never, Journal> =>
   Effect.flatMap(Journal, ({ writerIds }) => Effect.map(writerIds(run), (writers) => writers.size === 0)).pipe(
-    // An archive that cannot be read is one of something (journal.md J11.6).
-    Effect.catchIf(
-      ({ code }) => code === "EDAMAGED",
-      () => Effect.succeed(false)
-    )
+    // What cannot be read, an archive or a folder, is one of something (journal.md J11.6).
+    Effect.orElseSucceed(() => false)
   )
 
 /** Removes those that nobody holds and in which nothing has changed for an hour. Returns how many; what cannot be removed stays. */
 export const sweep: Effect.Effect<number, StorageError, Journal> = Effect.gen(function* () {
   const journal = yield* Journal
-  const abandoned = yield* Effect.filter(yield* journal.runs, isAbandoned)
+  const abandoned = yield* Effect.filter(yield* journal.runs, (run) =>
+    Effect.orElseSucceed(isAbandoned(run), () => false)
+  )
   // A writer that comes back after all finds all of it or nothing, and makes it anew.
   const hidden = yield* Effect.filter(abandoned, (run) => Effect.isSuccess(RunFolder.hide(journal, run)))
   if (hidden.length > 0) yield* Effect.ignore(RunFolder.removeHidden(journal))

@@ -58,7 +58,7 @@ export const toLine = ({ message, hint }: Description): string =>
   Text.printable(`tracelet: ${sentence(message)}${hint === "" ? "" : ` ${hint}`}`)
 
 /** With a full stop where it has no end of its own. */
-const sentence = (text: string): string => (/[.!?…][)"'`]*$/.test(text) ? text : `${text}.`)
+export const sentence = (text: string): string => (/[.!?…][)"'`]*$/.test(text) ? text : `${text}.`)
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ")
 

@@ -8,9 +8,11 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
 import { RunId } from "@tracelet/core/Run"
+import type { RunJournal } from "@tracelet/core/RunJournal"
 import * as Agents from "./Agents.ts"
 import * as CatchUp from "./CatchUp.ts"
 import * as EmptyRuns from "./EmptyRuns.ts"
+import * as Failure from "./Failure.ts"
 import { CommandError } from "./Failure.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
@@ -47,8 +49,8 @@ export const inWorkspace = <A, E, R>(command: Effect.Effect<A, E, R>, folder?: s
   )
 
 /**
- * Has a command that only reads go on where the store cannot be read: what the journals hold goes into a store in memory, which stands for it.
- * Nothing else of the folder changes.
+ * Has a command that only reads go on where the store cannot be read, or lacks something of a run that is to be had whole: what the journals
+ * hold goes into a store in memory, which stands for it. Nothing else of the folder changes.
  */
 export const readingJournals = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -57,57 +59,101 @@ export const readingJournals = <A, E, R>(command: Effect.Effect<A, E, R>) =>
       Effect.as(undefined),
       Effect.catch(({ message }) => Effect.succeed(message))
     )
-    if (trouble === undefined) return yield* command
-    yield* note(`The store cannot be read, so this is what the journals say. ${trouble}`)
-    return yield* command.pipe(
-      Effect.provide(Workspace.storeInMemory),
-      Effect.provideService(CatchUp.StoreTrouble, trouble)
+    const fromJournals = (what: string, reason: string) =>
+      note(`The store ${what}, so this is what the journals say. ${reason}`).pipe(
+        Effect.andThen(command),
+        Effect.provide(Workspace.storeInMemory),
+        Effect.provideService(CatchUp.StoreTrouble, reason)
+      )
+    if (trouble !== undefined) return yield* fromJournals("cannot be read", trouble)
+    return yield* Effect.catch(command, (error) =>
+      error instanceof CatchUp.StoreBehind ? fromJournals("lags", Failure.sentence(error.message)) : Effect.fail(error)
     )
   })
 
-/** The runs of the folder with the store up to date: of all of them, or of those that are meant by `queries`, each once and in that order. */
-export const current = (queries?: ReadonlyArray<string>) =>
+/**
+ * The runs of the folder with the store up to date: of all of them, or of those that are meant by `queries`, each once and in that order. With
+ * `isWhole` it fails where the store lacks something of them.
+ */
+export const current = (queries?: ReadonlyArray<string>, isWhole = false) =>
   Effect.gen(function* () {
     const known = yield* Lookup.known
-    const wanted =
-      queries === undefined
-        ? undefined
-        : new Set<string>(yield* Effect.forEach(queries, (query) => Lookup.find(query, known)))
+    const wanted = queries === undefined ? undefined : new Set<string>(yield* find(queries, known))
     const journals = [...known.journals.values()].filter(({ id }) => wanted?.has(id) ?? true)
     const agent = yield* Agents.find((yield* Workspace.Place).dir)
     const elsewhere = new Set<string>(agent.state === "running" ? agent.agent.status.runs.map(({ id }) => id) : [])
-    const { notes, current: untouched, changed } = yield* CatchUp.catchUp(journals, known.rows, elsewhere)
+    const caughtUp = yield* CatchUp.catchUp(journals, known.rows, elsewhere, isWhole)
+    const { notes, current: untouched, changed, unread } = caughtUp
+    if (isWhole) yield* refusePart(journals, caughtUp)
+    yield* Effect.forEach(Lookup.unreadLine(unread), note, { discard: true })
     yield* Effect.forEach(notes, note, { discard: true })
     const rows = changed ? new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row])) : known.rows
     const ids = wanted ?? new Set([...known.journals.keys(), ...rows.keys()])
-    return { known: { journals: known.journals, rows, current: untouched }, ids, agent }
+    return { known: { journals: known.journals, rows, current: untouched }, ids, agent, unread }
+  })
+
+/** Ids of the runs that are meant by `queries`, in that order. */
+export const find = (queries: ReadonlyArray<string>, known: Lookup.Known) => {
+  const unread: Lookup.Unread = new Map()
+  return Effect.forEach(queries, (query) => Lookup.find(query, known, unread)).pipe(
+    Effect.ensuring(Effect.suspend(() => Effect.forEach(Lookup.unreadLine(unread), note, { discard: true })))
+  )
+}
+
+/** A part of a run looks like all of it. */
+const refusePart = (journals: ReadonlyArray<RunJournal>, { behind, unread }: CatchUp.CaughtUp) =>
+  Effect.gen(function* () {
+    for (const run of journals) {
+      const reason = behind.get(run.id)
+      if (reason === undefined) continue
+      const isInMemory = (yield* CatchUp.StoreTrouble) !== undefined
+      if (!isInMemory && !unread.has(run.id)) return yield* new CatchUp.StoreBehind({ message: reason })
+      const confirmed = yield* (yield* LocalReader).confirmed(run.id)
+      const missing = yield* Effect.option(run.countFrom(confirmed?.marks ?? new Map()))
+      return yield* new CommandError({
+        tag: "RunIncomplete",
+        message:
+          `Run ${run.id} cannot be had whole, so nothing of it is printed: ${Failure.sentence(reason)} ` +
+          (missing._tag === "Some"
+            ? `Missing would be ${Format.plural(missing.value.events, "event")}.`
+            : "How much would be missing cannot be counted."),
+        hint: "`tracelet doctor` looks at the folder and its runs."
+      })
+    }
   })
 
 export type Current = Effect.Success<ReturnType<typeof current>>
 
 /** Reports of these runs, newest first. A run whose start cannot be read has none, and that is said; a folder
  * in which none has begun is no run. */
-export const reports = ({ known, ids, agent }: Current) =>
+export const reports = ({ known, ids, agent, unread }: Current) =>
   Effect.gen(function* () {
-    const found = yield* Report.reports(ids, known, agent)
-    const unreported = [...ids].filter((id) => !found.some((report) => report.id === id)).map((id) => RunId.make(id))
+    const reported = yield* Report.reports(ids, known, agent)
+    const unreported = [...ids]
+      .filter((id) => !unread.has(id) && !reported.some((report) => report.id === id))
+      .map((id) => RunId.make(id))
     const missing = yield* Effect.filter(unreported, (id) => Effect.map(EmptyRuns.isEmpty(id), (empty) => !empty))
     if (missing.length > 0) {
       const names = missing.slice(0, 3).join(", ")
       yield* note(`${Format.plural(missing.length, "run")} without a readable record of its start: ${names}`)
     }
-    return found
+    return reported
   })
 
-/** The run that is meant by `query`, with the store up to date. */
-export const one = (query: string) => Effect.map(oneWithJournal(query), ({ report }) => report)
+/** The run that is meant by `query`, with the store up to date where that can be. */
+export const one = (query: string) => Effect.map(meant(query, false), ({ report }) => report)
 
-/** The same with its journal, `undefined` where the store is all that is left of it; and how it stands when `now` is asked. */
-export const oneWithJournal = (query: string) =>
+/**
+ * The same with all of it in the store, and with its journal, `undefined` where the store is all that is left of it; and how it stands when
+ * `now` is asked.
+ */
+export const whole = (query: string) => meant(query, true)
+
+const meant = (query: string, isWhole: boolean) =>
   Effect.gen(function* () {
-    const { known, ids, agent } = yield* current([query])
+    const { known, ids, agent, unread } = yield* current([query], isWhole)
     const [report] = yield* Report.reports(ids, known, agent)
-    if (report === undefined) return yield* unreadable(query)
+    if (report === undefined) return yield* unreadable(query, [...unread.values()][0])
     const now = Effect.gen(function* () {
       const rows = new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row]))
       const [latest] = yield* Report.reports(ids, { ...known, rows }, agent)
@@ -116,10 +162,10 @@ export const oneWithJournal = (query: string) =>
     return { report, now, journal: known.journals.get(report.id) }
   })
 
-/** The two that are meant, in this order. */
+/** The two that are meant, in this order, with all of them in the store. */
 export const two = (queryA: string, queryB: string) =>
   Effect.gen(function* () {
-    const { known, ids, agent } = yield* current([queryA, queryB])
+    const { known, ids, agent, unread } = yield* current([queryA, queryB], true)
     const [a, b] = ids
     if (b === undefined) {
       return yield* new CommandError({
@@ -130,14 +176,20 @@ export const two = (queryA: string, queryB: string) =>
     }
     const found = yield* Report.reports(ids, known, agent)
     const reportOf = (id: string | undefined) => found.find((report) => report.id === id)
-    return [reportOf(a) ?? (yield* unreadable(queryA)), reportOf(b) ?? (yield* unreadable(queryB))] as const
+    return [
+      reportOf(a) ?? (yield* unreadable(queryA, unread.get(a ?? ""))),
+      reportOf(b) ?? (yield* unreadable(queryB, unread.get(b)))
+    ] as const
   })
 
-const unreadable = (query: string): CommandError =>
+const unreadable = (query: string, reason: string | undefined): CommandError =>
   new CommandError({
     tag: "RunUnreadable",
-    message: `Run ${query} has no readable record of its start.`,
-    hint: "It has only just begun, or its first segment is damaged; try again in a moment."
+    message: reason === undefined ? `Run ${query} has no readable record of its start.` : `Run ${query}: ${reason}`,
+    hint:
+      reason === undefined
+        ? "It has only just begun, or its first segment is damaged; try again in a moment."
+        : "`tracelet doctor` looks at the folder and its runs."
   })
 
 /** A line on stderr that is no failure. */

@@ -34,29 +34,37 @@ export const known: Effect.Effect<Known, StorageError | BackendError, Journal | 
   }
 )
 
-/** Id of the run meant; of several with one name it is the newest. */
+/** What came back of journals that could not be read, by the id of the run. */
+export type Unread = Map<string, string>
+
+/**
+ * Id of the run meant; of several with one name it is the newest. By an id, or a unique beginning of one, no journal is read; by a name those
+ * that cannot be read are passed over, and put into `unread`.
+ */
 export const find = (
   query: string,
-  { journals, rows }: Known
+  { journals, rows }: Known,
+  unread: Unread
 ): Effect.Effect<string, StorageError | RunNotFound | RunAmbiguous | CommandError, Journal> =>
   Effect.gen(function* () {
+    const ids = [...new Set([...rows.keys(), ...journals.keys()])]
+    const [first, ...others] = ids.includes(query) ? [query] : ids.filter((id) => query !== "" && id.startsWith(query))
+    if (first !== undefined && others.length === 0) return first
     const candidates: Array<Candidate> = [...rows.values()]
     for (const [id, run] of journals) {
       if (rows.has(id)) continue
-      const started = yield* run.started
-      const named = started?.run ?? { project: Run.defaultProject, name: Run.defaultName(id) }
-      const name = (yield* run.amended).name ?? named.name
-      candidates.push({ id, project: named.project, name, startedAt: started?.time ?? 0 })
+      const candidate = yield* Effect.catch(candidateOf(run), ({ message }) =>
+        Effect.sync(() => void unread.set(id, message))
+      )
+      if (candidate !== undefined) candidates.push(candidate)
     }
     candidates.sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
-    const exact = candidates.find(({ id }) => id === query)
-    if (exact !== undefined) return exact.id
-    const begun = query === "" ? [] : candidates.filter(({ id }) => id.startsWith(query))
     const named =
-      (begun.length === 1 ? begun[0] : undefined) ??
       candidates.find(({ name }) => name === query) ??
       candidates.find(({ project, name }) => `${project}/${name}` === query)
     if (named !== undefined) return named.id
+    const begun = candidates.filter(({ id }) => query !== "" && id.startsWith(query))
+    for (const id of unread.keys()) if (query !== "" && id.startsWith(query)) begun.push({ id, ...unnamed(id) })
     if (begun.length > 1) {
       return yield* new RunAmbiguous({
         query,
@@ -68,6 +76,27 @@ export const find = (
     if (gone !== undefined) return yield* removed(gone)
     return yield* new RunNotFound({ query, nearest: nearest(query, candidates).map(toCandidate) })
   })
+
+const unnamed = (id: string) => ({ project: Run.defaultProject, name: Run.defaultName(id), startedAt: 0 })
+
+const candidateOf = (run: RunJournal): Effect.Effect<Candidate, StorageError> =>
+  Effect.gen(function* () {
+    const started = yield* run.started
+    const { project, name } = started?.run ?? unnamed(run.id)
+    return { id: run.id, project, name: (yield* run.amended).name ?? name, startedAt: started?.time ?? 0 }
+  })
+
+/** One line about all runs that could not be read; none where there are none. */
+export const unreadLine = (unread: ReadonlyMap<string, string>): ReadonlyArray<string> => {
+  const [reason] = unread.values()
+  if (reason === undefined) return []
+  const ids = [...unread.keys()]
+  const more = ids.length > idsMax ? " and more" : ""
+  return [`${Format.plural(ids.length, "run")} cannot be read: ${ids.slice(0, idsMax).join(", ")}${more}: ${reason}`]
+}
+
+/** Runs that a line names. */
+const idsMax = 3
 
 /** What retention has removed is told from what never was. */
 const findRemoved = (query: string): Effect.Effect<Retention.Removed | undefined, StorageError, Journal> =>

@@ -51,7 +51,8 @@ export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
     for (const id of ids) {
       const run = known.journals.get(id)
       const report = reports.find((one) => one.id === id)
-      const started = run === undefined ? undefined : yield* run.started
+      const read = run === undefined ? undefined : yield* Effect.result(run.started)
+      const started = read?._tag === "Success" ? read.success : undefined
       const services = started?.backends.filter(({ plugin }) => plugin !== storeId) ?? []
       const lost: Array<readonly [string, number]> = []
       for (const { name } of services) {
@@ -68,7 +69,8 @@ export const judge = ({ known, ids, agent }: Current, isForced: boolean) =>
         lost: Object.fromEntries(lost)
       }
       yield* refuseLiving(about, run, isForced)
-      if (!isForced && report === undefined) return yield* unreadable(about)
+      if (!isForced && read?._tag === "Failure") return yield* unreadable(about, read.failure.message)
+      if (!isForced && report === undefined) return yield* unreadable(about, "it has no readable record of its start")
       if (!isForced && lost.length > 0) return yield* undelivered(about)
       doomed.push({ about, run })
     }
@@ -119,7 +121,11 @@ const take = (
 const refuseLiving = (about: Output.RemovedRun, run: RunJournal | undefined, isForced: boolean) =>
   Effect.gen(function* () {
     if (run === undefined) return
-    const { status } = yield* run.standing(yield* run.writersNow)
+    // Of a journal that cannot be read the locks still say whether somebody writes it.
+    const status = yield* Effect.flatMap(run.writersNow, (writers) => run.standing(writers)).pipe(
+      Effect.map((standing) => standing.status),
+      Effect.catch(() => Effect.map(isLocked(run), (held) => (held ? "running" : "killed")))
+    )
     if (status === "running") {
       return yield* new CommandError({
         tag: "RunRunning",
@@ -136,10 +142,21 @@ const refuseLiving = (about: Output.RemovedRun, run: RunJournal | undefined, isF
     }
   })
 
-const unreadable = (about: Output.RemovedRun) =>
+/** Whether one of the locks of the run's writers is held. */
+const isLocked = (run: RunJournal): Effect.Effect<boolean, StorageError> =>
+  Effect.gen(function* () {
+    const { storage } = run
+    const journal = storage.join(run.folder, "journal")
+    const names = yield* Effect.orElseSucceed(storage.list(journal), () => [])
+    const locks = names.filter((name) => name.endsWith(".lock"))
+    const states = yield* Effect.forEach(locks, (name) => storage.probe(storage.join(journal, name)))
+    return states.some((state) => state === "held")
+  })
+
+const unreadable = (about: Output.RemovedRun, reason: string) =>
   new CommandError({
     tag: "RunUnreadable",
-    message: `Run ${called(about)} has no readable record of its start, so what would be lost is not known.`,
+    message: `What would be lost with run ${called(about)} is not known: ${reason}`,
     hint: "--force removes it all the same."
   })
 

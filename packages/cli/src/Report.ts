@@ -54,9 +54,8 @@ export const reports = (
         .toSorted((a, b) => b.startedSeconds - a.startedSeconds || (a.id < b.id ? -1 : 1))
   )
 
-/** Nothing of its archive can be read (journal.md J11.6): the store is what is left of it, and the other runs are shown as ever. */
-const isUnreadable = (error: ReportError): error is StorageError =>
-  error._tag === "StorageError" && error.code === "EDAMAGED"
+/** Its journals cannot be read (journal.md J11.6): the store is what is left of it, and the other runs are shown as ever. */
+const isUnreadable = (error: ReportError): error is StorageError => error._tag === "StorageError"
 
 const reportOf = (id: string, { journals, rows, current }: Known, agent: Found) =>
   Effect.gen(function* () {

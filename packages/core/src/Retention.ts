@@ -92,20 +92,24 @@ export const choose = (
 
 /** All runs of the folder as a policy sees them. */
 export const survey = (journal: Journal["Service"]): Effect.Effect<ReadonlyArray<Candidate>, StorageError> =>
-  Effect.flatMap(journal.runs, (runs) =>
-    Effect.forEach(runs, (id) =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const run = yield* journal.open(id)
-          const bytes = yield* journal.storage.folderBytes(RunFolder.path(journal, id))
-          const started = yield* run.started
-          const { endedAt } = yield* run.standing(yield* run.writersNow)
-          const obstacle = yield* obstacleOf(run, started)
-          return { id, name: started?.run.name ?? id, endedAt: endedAt ?? Infinity, bytes, obstacle }
-        })
+  Effect.flatMap(journal.runs, (runs) => Effect.forEach(runs, (id) => Effect.scoped(candidateOf(journal, id))))
+
+/** A run that cannot be read stays, since nobody knows what would be lost, and keeps no other one. */
+const candidateOf = (journal: Journal["Service"], id: RunId): Effect.Effect<Candidate, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const run = yield* journal.open(id)
+    const bytes = yield* Effect.orElseSucceed(journal.storage.folderBytes(RunFolder.path(journal, id)), () => 0)
+    return yield* Effect.gen(function* () {
+      const started = yield* run.started
+      const { endedAt } = yield* run.standing(yield* run.writersNow)
+      const obstacle = yield* obstacleOf(run, started)
+      return { id, name: started?.run.name ?? id, endedAt: endedAt ?? Infinity, bytes, obstacle }
+    }).pipe(
+      Effect.catch(({ message }) =>
+        Effect.succeed({ id, name: id, endedAt: Infinity, bytes, obstacle: `it cannot be read: ${message}` })
       )
     )
-  )
+  })
 
 const obstacleOf = (
   run: RunJournal,
@@ -172,15 +176,18 @@ export const apply = (
   journal: Journal["Service"],
   policy: Policy,
   targetsOf: (started: RunStarted) => Effect.Effect<Targets, never, Scope.Scope>
-): Effect.Effect<ReadonlyArray<Removed>, StorageError | BackendError> =>
+): Effect.Effect<ReadonlyArray<Removed>, StorageError> =>
   Effect.gen(function* () {
     if (isEmpty(policy)) return []
     yield* RunFolder.removeHidden(journal)
     const chosen = choose(yield* survey(journal), policy, (yield* Clock.currentTimeMillis) / 1000)
     const removed: Array<Removed> = []
     for (const choice of chosen) {
-      const outcome = yield* remove(journal, choice, targetsOf)
-      if (!("obstacle" in outcome)) removed.push(outcome)
+      // One that cannot be removed keeps no other one.
+      const outcome = yield* Effect.catch(remove(journal, choice, targetsOf), ({ message }) =>
+        Effect.as(Effect.logWarning(`Retention could not remove run ${choice.candidate.id}: ${message}`), undefined)
+      )
+      if (outcome !== undefined && !("obstacle" in outcome)) removed.push(outcome)
     }
     return removed
   })
@@ -193,7 +200,7 @@ export const removedRuns = (journal: Journal["Service"]): Effect.Effect<Readonly
     const records: Array<Removed> = []
     for (const name of yield* storage.list(storage.join(folder, "removed"))) {
       if (!name.endsWith(".json")) continue
-      const bytes = yield* storage.read(storage.join(folder, "removed", name))
+      const bytes = yield* Effect.orElseSucceed(storage.read(storage.join(folder, "removed", name)), () => undefined)
       const record = bytes === undefined ? undefined : Result.getOrUndefined(decodeRemoved(decodeText(bytes)))
       if (record !== undefined && !there.has(record.run.id)) records.push(record)
     }

@@ -48,7 +48,7 @@ export const command = Command.make("export", flags, ({ run: query, format, outp
             hint: "Add --output FILE, or send it into a pipe."
           })
         }
-        const report = yield* Frame.one(query)
+        const { report } = yield* Frame.whole(query)
         if (report.status === "running") {
           yield* Frame.note(`${Text.printable(report.name)} is running: this is what it has logged so far.`)
         }

@@ -11,6 +11,7 @@ import { Journal } from "@tracelet/core/Journal"
 import * as Retention from "@tracelet/core/Retention"
 import * as RunFolder from "@tracelet/core/RunFolder"
 import * as Distribution from "../Distribution.ts"
+import * as Failure from "../Failure.ts"
 import { CommandError, UsageError } from "../Failure.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
@@ -69,9 +70,13 @@ export const command = Command.make("prune", flags, ({ age, bytes, yes }) =>
         yield* RunFolder.removeHidden(journal)
         const distribution = yield* Distribution.make()
         for (const choice of chosen) {
-          const outcome = yield* Retention.remove(journal, choice, distribution.targetsOf)
+          // One that cannot be removed keeps no other one.
+          const outcome = yield* Effect.catch(
+            Retention.remove(journal, choice, distribution.targetsOf),
+            ({ message: obstacle }) => Effect.succeed({ obstacle })
+          )
           if (!("obstacle" in outcome)) removed.push(outcome)
-          else yield* Frame.note(`${called(choice.candidate)} stays: ${outcome.obstacle}.`)
+          else yield* Frame.note(`${called(choice.candidate)} stays: ${Failure.sentence(outcome.obstacle)}`)
         }
       }
       const answer: Output.Pruned = {
@@ -154,6 +159,6 @@ const page = (
   return [
     head,
     ...gone.map((choice) => line(choice, now)),
-    ...answer.kept.map((run) => `${called(run)} stays: ${run.reason}.`)
+    ...answer.kept.map((run) => `${called(run)} stays: ${Failure.sentence(run.reason)}`)
   ]
 }

@@ -61,7 +61,7 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
   Frame.inWorkspace(
     Frame.readingJournals(
       Effect.gen(function* () {
-        const meant = yield* Frame.oneWithJournal(query)
+        const meant = yield* Frame.whole(query)
         const reader = yield* LocalReader
         const { folder, storage } = yield* Journal
         const found = yield* Session

@@ -106,7 +106,7 @@ const round = (query: Option.Option<string>, timeout: Duration.Duration, takesOv
   Effect.gen(function* () {
     const { dir } = yield* Place
     const known = yield* Lookup.known
-    const wanted = Option.isNone(query) ? undefined : yield* Lookup.find(query.value, known)
+    const wanted = Option.isNone(query) ? undefined : (yield* Frame.find([query.value], known))[0]
     const agent = yield* Agents.find(dir)
     const swept = wanted === undefined ? yield* EmptyRuns.sweep : 0
     if (swept > 0) yield* Frame.note(`Removed ${Format.plural(swept, "folder")} of runs that never began.`)
