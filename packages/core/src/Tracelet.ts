@@ -230,13 +230,15 @@ const prune = (
   )
 }
 
+const withDefaults = (
+  id: Run.RunId,
+  { project = Run.defaultProject, name = Run.defaultName(id), tags = {} }: RunOptions
+) => ({ project, name, tags })
+
 const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions) {
   // As untyped data comes, it may be anything, and may raise when it is read.
   const { project, name, tags } = yield* Effect.try({
-    try: () => {
-      const { project = Run.defaultProject, name = Run.defaultName(id), tags = {} } = options
-      return { project, name, tags }
-    },
+    try: () => withDefaults(id, options),
     catch: (cause) => new RunOptionsError({ message: `A run's options cannot be read: ${describeValue(cause)}.` })
   })
   for (const text of [project, name]) {
