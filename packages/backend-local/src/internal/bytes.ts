@@ -65,13 +65,13 @@ export const writeChunk = (columns: Columns, from: number, to: number): Uint8Arr
 }
 
 /** One for all rows, as for chunks; as long as the longest row so far. */
-let row = new ArrayBuffer(0)
+let tail = new ArrayBuffer(0)
 
 /** Room for `count` points, and the bytes they are written to: good until the next call. */
 export const makeTail = (count: number): { readonly bytes: Uint8Array; readonly columns: TailColumns } => {
   const length = count * tailPointBytes
-  if (row.byteLength < length) row = new ArrayBuffer(length)
-  const bytes = new Uint8Array(row, 0, length)
+  if (tail.byteLength < length) tail = new ArrayBuffer(length)
+  const bytes = new Uint8Array(tail, 0, length)
   return { bytes, columns: viewTail(bytes) }
 }
 
