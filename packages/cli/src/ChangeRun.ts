@@ -66,7 +66,7 @@ const append = (run: RunId, of: string, payload: Renamed | Tags) =>
 const deliver = (before: Report.Report, known: Lookup.Known) =>
   Effect.gen(function* () {
     const isRunning = before.status === "running" || before.status === "stale"
-    const results = yield* SyncRuns.sync({
+    const { results } = yield* SyncRuns.sync({
       known,
       wanted: before.id,
       agent: yield* Agents.find((yield* Place).dir),

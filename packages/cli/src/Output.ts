@@ -152,7 +152,10 @@ export const FolderStatus = Schema.Struct({
 })
 export interface FolderStatus extends Schema.Schema.Type<typeof FolderStatus> {}
 
-/** `tracelet sync [RUN] --json`. `drained`: nothing is left to send. `runs`: those that had something to send, or the one asked for. */
+/**
+ * `tracelet sync [RUN] --json`. `drained`: nothing is left to send. `runs`: those that had something to send, or the one asked for.
+ * `unread`: those that cannot be read, with what came back; what is left of them is not known, so nothing is drained then.
+ */
 export const Sync = Schema.Struct({
   drained: Schema.Boolean,
   backends: BackendSums,
@@ -163,7 +166,8 @@ export const Sync = Schema.Struct({
       drained: Schema.Boolean,
       backends: Backends
     })
-  )
+  ),
+  unread: Schema.optionalKey(Schema.Array(Schema.Struct({ id: Schema.String, reason: Schema.String })))
 })
 export interface Sync extends Schema.Schema.Type<typeof Sync> {}
 

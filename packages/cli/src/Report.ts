@@ -163,7 +163,7 @@ export const seenOr = (standing: Output.Backend, lane: Output.Backend | undefine
 }
 
 /** The store's own counts are newer than what an agent says of it; what stands in the way only the agent knows. */
-const asSeen = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend =>
+export const asSeen = (standing: Output.Backend, lane: Output.Backend | undefined): Output.Backend =>
   lane?.reason === undefined ? standing : { ...standing, state: lane.state, reason: lane.reason }
 
 /** A cursor does not know whether its backend is to be had. */

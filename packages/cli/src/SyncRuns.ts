@@ -15,6 +15,7 @@ import * as Pipeline from "@tracelet/core/Pipeline"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import type { Found, Running } from "./Agents.ts"
+import * as CatchUp from "./CatchUp.ts"
 import * as Distribution from "./Distribution.ts"
 import type { Known } from "./Lookup.ts"
 import type * as Output from "./Output.ts"
@@ -32,6 +33,8 @@ type SyncError = StorageError | BackendError
 /** What was last seen of each run under way. */
 export class Progress {
   readonly backendsByRun = new Map<string, Output.Backends>()
+  /** What kept a run from being delivered here at all, by its id. */
+  readonly troubleByRun = new Map<string, string>()
 }
 
 export interface SyncOptions {
@@ -47,7 +50,14 @@ export interface SyncOptions {
   readonly takesOver: (run: string) => boolean
 }
 
-/** One result for each run that had something to deliver, and for the one that was wanted. Newest first. */
+export interface Synced {
+  /** One for each run that had something to deliver, and for the one that was wanted. Newest first. */
+  readonly results: ReadonlyArray<Result>
+  /** What came back of runs that cannot be read, by their ids: what is left of them is not known. */
+  readonly unread: ReadonlyMap<string, string>
+}
+
+/** Delivers them. A run that cannot be read, or delivered, keeps no other one. */
 export const sync = ({
   known,
   wanted,
@@ -56,20 +66,24 @@ export const sync = ({
   progress,
   isArchiving,
   takesOver
-}: SyncOptions): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader | Scope.Scope> =>
+}: SyncOptions): Effect.Effect<Synced, SyncError, Journal | LocalReader | Scope.Scope> =>
   Effect.gen(function* () {
+    const unread = new Map<string, string>()
     const todo: Array<readonly [RunJournal, RunStarted]> = []
     for (const [id, run] of known.journals) {
       if (wanted !== undefined && id !== wanted) continue
       const started = yield* Effect.gen(function* () {
         const found = yield* run.started
         if (found === undefined || wanted !== undefined) return found
-        return (yield* isDone(run, found)) ? undefined : found
+        return (yield* isDone(run, found, known)) ? undefined : found
       }).pipe(
-        // One that cannot be read does not keep the others from being delivered.
         Effect.catchIf(
-          (error) => wanted === undefined && error._tag === "StorageError",
-          ({ message }) => Effect.as(Effect.logWarning(`Run ${id} is passed over: ${message}`), undefined)
+          (error) => error._tag === "StorageError",
+          ({ message }) =>
+            Effect.as(
+              Effect.sync(() => unread.set(id, message)),
+              undefined
+            )
         )
       )
       if (started !== undefined) todo.push([run, started])
@@ -83,18 +97,28 @@ export const sync = ({
           const takeOver = takesOver(run.id)
           if (agent.state === "running" && !takeOver && (yield* byAgent(run, agent.agent, progress))) return
           yield* Effect.scoped(here(run, started, distribution, progress, isArchiving, takeOver))
-        }),
+        }).pipe(Effect.catch(({ message }) => Effect.sync(() => void progress.troubleByRun.set(run.id, message)))),
       { concurrency, discard: true }
     ).pipe(Effect.timeoutOption(timeout))
-    return yield* results(
-      todo.map(([run]) => run.id),
-      known,
-      progress
-    )
+    const ids = todo.map(([run]) => run.id)
+    const storeNames = new Map(todo.map(([run, started]) => [run.id, CatchUp.localName(started)]))
+    const found = yield* results(storeNames, known, progress)
+    for (const id of ids) {
+      if (found.some((result) => result.id === id)) continue
+      unread.set(id, progress.troubleByRun.get(id) ?? "how it stands cannot be read")
+    }
+    return { results: found, unread }
   })
 
-/** True when every backend has closed the run and no writer came since. */
-const isDone = (run: RunJournal, started: RunStarted): Effect.Effect<boolean, SyncError, Journal> =>
+/**
+ * True when every backend has closed the run and no writer came since. Of the folder's store its own word counts: it is a cache, and may be
+ * gone, or not to be read, when the cursor is there.
+ */
+const isDone = (
+  run: RunJournal,
+  started: RunStarted,
+  { rows }: Known
+): Effect.Effect<boolean, SyncError, Journal | LocalReader> =>
   Effect.gen(function* () {
     const writers = yield* (yield* Journal).writerIds(run.id)
     for (const { name } of started.backends) {
@@ -102,7 +126,10 @@ const isDone = (run: RunJournal, started: RunStarted): Effect.Effect<boolean, Sy
       if (cursor === undefined || cursor === "damaged" || !cursor.closed) return false
       if ([...writers].some((id) => !Object.hasOwn(cursor.writers, id))) return false
     }
-    return true
+    const isInStore = started.backends.some(
+      ({ plugin, config }) => plugin === CatchUp.storeId && config["file"] === undefined
+    )
+    return !isInStore || (yield* CatchUp.isCurrent(run.id, rows.get(run.id)))
   })
 
 const isOpen = (status: string): boolean => status === "running" || status === "stale"
@@ -184,23 +211,41 @@ const watch = (run: RunJournal, started: RunStarted, progress: Progress): Effect
     return yield* isSettled(run, backends)
   }).pipe(Effect.repeat({ until: (settled) => settled, schedule: Schedule.spaced(pollEvery) }), Effect.asVoid)
 
-/** How the runs stand now, as every command says it; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way. */
+/**
+ * How the runs stand now, as every command says it; where a lane was seen, as it was last seen, since a cursor does not say what stands in the way.
+ * `storeNames`: by the id of each run, the backend whose counts are the store's own where something is in its way.
+ */
 const results = (
-  ids: ReadonlyArray<string>,
+  storeNames: ReadonlyMap<string, string>,
   { journals }: Known,
   progress: Progress
 ): Effect.Effect<ReadonlyArray<Result>, SyncError, Journal | LocalReader> =>
   Effect.gen(function* () {
     const rows = new Map((yield* (yield* LocalReader).runs()).map((row) => [row.id, row]))
-    const reports = yield* Report.reports(ids, { journals, rows, current: new Set() }, { state: "none" })
+    const reports = yield* Report.reports(storeNames.keys(), { journals, rows, current: new Set() }, { state: "none" })
     return reports.map(({ id, project, name, status, backends }) => {
       const lanes = progress.backendsByRun.get(id)
+      const trouble = progress.troubleByRun.get(id)
       const seen = Object.fromEntries(
-        Object.entries(backends).map(([backend, standing]) => [backend, Report.seenOr(standing, lanes?.[backend])])
+        Object.entries(backends).map(([backend, standing]) => [
+          backend,
+          withTrouble(
+            backend === storeNames.get(id) && lanes?.[backend]?.reason !== undefined
+              ? Report.asSeen(standing, lanes?.[backend])
+              : Report.seenOr(standing, lanes?.[backend]),
+            trouble
+          )
+        ])
       )
       return { id, project, name, status, drained: isDrained(status, seen), backends: seen }
     })
   })
+
+/** What kept the run from being delivered keeps each of its backends that lacks something. */
+const withTrouble = (standing: Output.Backend, trouble: string | undefined): Output.Backend =>
+  trouble === undefined || standing.state === "done" || standing.reason !== undefined
+    ? standing
+    : { ...standing, state: "held", reason: trouble }
 
 /** A run that is over is drained when it is closed everywhere; a running one, when nothing of it is behind. */
 const isDrained = (status: string, backends: Output.Backends): boolean =>

@@ -107,8 +107,8 @@ describe("tracelet archive", () => {
         assert.strictEqual((yield* say("show", "second", "--ascii")).code, 0)
         yield* writeEnded(dir, { id: "cc33".padEnd(32, "0"), name: "third", log: training })
         const synced = yield* say("sync", "--json")
-        assert.strictEqual(synced.code, 0, synced.err)
-        assert.include(synced.err, `Run ${id} is passed over`)
+        assert.strictEqual(synced.code, 3, synced.err)
+        assert.match(JSON.parse(synced.out).unread[0].reason, /could not read the archive/)
         assert.deepStrictEqual(
           JSON.parse(synced.out).runs.map(({ name }: { readonly name: string }) => name),
           ["third"]

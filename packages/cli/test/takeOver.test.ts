@@ -52,7 +52,7 @@ describe("a folder on a network file system", () => {
         )
         yield* writeEnded(dir, { id, backends: [local, missing], log: training })
         for (const name of ["login", "desk"]) {
-          const results = yield* Effect.gen(function* () {
+          const { results } = yield* Effect.gen(function* () {
             const known = yield* Lookup.known
             const progress = new SyncRuns.Progress()
             const timeout = Duration.seconds(10)

@@ -13,6 +13,7 @@ import { existsSync } from "node:fs"
 import { join, resolve, sep } from "node:path"
 import * as Agents from "../Agents.ts"
 import * as EmptyRuns from "../EmptyRuns.ts"
+import * as Failure from "../Failure.ts"
 import { Unfinished } from "../Failure.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
@@ -22,6 +23,7 @@ import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
 import * as Settings from "../Settings.ts"
 import * as SyncRuns from "../SyncRuns.ts"
+import * as Text from "../Text.ts"
 import { Place } from "../Workspace.ts"
 import { backendsTable } from "./Status.ts"
 
@@ -114,12 +116,21 @@ const round = (query: Option.Option<string>, timeout: Duration.Duration, takesOv
     const progress = new SyncRuns.Progress()
     const line = yield* Effect.forkChild(showProgress(progress, session))
     const isArchiving = Settings.isArchiving(session.env)
-    const results = yield* SyncRuns.sync({ known, wanted, agent, timeout, progress, isArchiving, takesOver })
+    const { results, unread } = yield* SyncRuns.sync({
+      known,
+      wanted,
+      agent,
+      timeout,
+      progress,
+      isArchiving,
+      takesOver
+    })
     yield* Fiber.interrupt(line)
     const answer: Output.Sync = {
-      drained: results.every(({ drained }) => drained),
+      drained: unread.size === 0 && results.every(({ drained }) => drained),
       backends: Report.sums(results),
-      runs: results
+      runs: results,
+      ...(unread.size === 0 ? {} : { unread: Array.from(unread, ([run, reason]) => ({ id: run, reason })) })
     }
     return answer
   })
@@ -146,7 +157,7 @@ const follow = (query: Option.Option<string>, timeout: Duration.Duration, takeOv
       const answer = yield* Effect.scoped(round(query, timeout, (run) => takeOver && !taken.has(run)))
       answer.runs.forEach(({ id }) => taken.add(id))
       const text = JSON.stringify(answer)
-      if (text !== last && answer.runs.length > 0) yield* print(answer)
+      if (text !== last && answer.runs.length + (answer.unread ?? []).length > 0) yield* print(answer)
       last = text
       yield* Effect.sleep(watchEvery)
     }
@@ -165,11 +176,15 @@ const showProgress = (progress: SyncRuns.Progress, session: Session["Service"]):
   return draw.pipe(Effect.andThen(Effect.sleep(progressEvery)), Effect.forever, Effect.ensuring(session.err(clear)))
 }
 
-const page = ({ drained, backends, runs }: Output.Sync, session: Session["Service"]): ReadonlyArray<string> => {
-  if (runs.length === 0) return ["Nothing was to deliver."]
+const page = ({ backends, runs, unread = [] }: Output.Sync, session: Session["Service"]): ReadonlyArray<string> => {
+  const unknown = Lookup.unreadLine(new Map(unread.map(({ id, reason }) => [id, reason]))).map(
+    (line) => `What is left of it is not known: ${Text.printable(Failure.sentence(line))}`
+  )
+  if (runs.length === 0) return unknown.length === 0 ? ["Nothing was to deliver."] : unknown
   const left = runs.filter((run) => !run.drained)
-  const sentence = drained
-    ? `All of ${Format.plural(runs.length, "run")} is delivered.`
-    : `Something of ${Format.plural(left.length, "run")} is left, and kept in the journals: run \`tracelet sync\` again when nothing stands in the way.`
-  return [...backendsTable(backends, session), "", sentence]
+  const sentence =
+    left.length === 0
+      ? `All of ${Format.plural(runs.length, "run")} is delivered.`
+      : `Something of ${Format.plural(left.length, "run")} is left, and kept in the journals: run \`tracelet sync\` again when nothing stands in the way.`
+  return [...backendsTable(backends, session), "", sentence, ...unknown]
 }
