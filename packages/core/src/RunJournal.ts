@@ -223,9 +223,9 @@ export class RunJournal {
       }
       // A living writer is just making its first segment. Of a dead one nothing can be read, and all of it is a gap (J2.1).
       const liveness = new Liveness(storage, lock, storage.host.boot, true)
-      if ((yield* liveness.ask) !== "over") return false
       // A lock that looks free may be another host's: whatever is just being made there must not pass for over.
-      if (!(yield* this.locksDecide)) return false
+      const isOver = this.segments.isArchived(id) || ((yield* liveness.ask) === "over" && (yield* this.locksDecide))
+      if (!isOver) return false
       const identity = { run: this.id, writer: id, host: "", boot: "", pid: 0 }
       this.known.set(id, { role: "primary", liveness, identity })
       return true
@@ -474,6 +474,11 @@ export class RunJournal {
       },
       { discard: true }
     )
+  }
+
+  /** Bytes that an archive has lost and that belong to no writer that is known (J11.6). As of the last listing. */
+  get lost(): number {
+    return this.segments.archived.contents.lost
   }
 
   /** Rewrites the segments as one archive. Whether it may be done is `Archive`'s to know. */

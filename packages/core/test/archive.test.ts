@@ -5,64 +5,18 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import { describe } from "vitest"
 import * as Archive from "../src/Archive.ts"
 import * as Cursor from "../src/Cursor.ts"
-import type { JournalStorage } from "../src/JournalStorage.ts"
 import { runStarted, type Payload } from "../src/RunEvent.ts"
-import { RunJournal } from "../src/RunJournal.ts"
-import { GroupWriter } from "../src/internal/groupWriter.ts"
 import { makeMemory } from "../src/internal/memoryStorage.ts"
-import { Chunk } from "../src/internal/writerTail.ts"
+import { archived, folder, journal, names, open, read, write, type Storage } from "./support/archives.ts"
 import * as Histories from "./support/histories.ts"
 import { ModelDisk } from "./support/modelDisk.ts"
 
 // `npm test` asks for 10,000, `npm run histories` for 100,000.
 const count = Math.ceil(Number(process.env["HISTORIES"] ?? 600) / 2)
 const firstSeed = Number(process.env["SEED"] ?? 1)
-
-const folder = `memory/runs/${Histories.run}`
-const journal = `${folder}/journal`
-
-type Storage = JournalStorage["Service"]
-
-const open = (storage: Storage) =>
-  Effect.map(
-    Effect.scope,
-    (scope: Scope.Scope) =>
-      new RunJournal({ storage, chunk: new Chunk(), reading: Semaphore.makeUnsafe(1) }, folder, Histories.run, scope)
-  )
-
-/** All that a reader finds from some marks on, by a run that is opened for it. */
-const read = (storage: Storage, marks: Cursor.Marks = new Map(), points = 500) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const run = yield* open(storage)
-      const writers = yield* run.writersNow
-      const reader = yield* run.reader(marks, { points, bytes: 10_000 })
-      const said: Array<string> = []
-      const stops: Array<readonly [string, Cursor.Mark]> = []
-      for (let batch = yield* reader.next; batch !== undefined; batch = yield* reader.next) {
-        said.push(...Histories.describe(batch.events))
-        stops.push([batch.writer, batch.to])
-      }
-      return {
-        said,
-        stops,
-        losses: reader.losses(),
-        isDrained: reader.isDrained(),
-        writers: writers.map(({ id, role, life, segments, identity }) => ({ id, role, life, segments, identity })),
-        standing: yield* run.standing(writers)
-      }
-    })
-  )
-
-/** Names in the journal's folder. */
-const names = (storage: Storage) => Effect.map(storage.list(journal), (all) => all.toSorted())
-
-const archived = (storage: Storage) => Effect.scoped(Effect.flatMap(open(storage), (run) => run.archive))
 
 describe(`an archive, over ${count} generated histories`, () => {
   it.live(
@@ -147,59 +101,9 @@ describe(`an archive, over ${count} generated histories`, () => {
       }),
     1_800_000
   )
-
-  it.live("J11.6: reads by the other index when one is damaged, and fails when both are", () =>
-    Effect.gen(function* () {
-      const { memory } = yield* Histories.generate(7)
-      const { storage, files } = memory
-      const before = yield* read(storage)
-      yield* archived(storage)
-      const path = `${journal}/archive.0.tla`
-      const bytes = files.get(path)?.slice() ?? new Uint8Array()
-      bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1
-      files.set(path, bytes)
-      assert.deepStrictEqual(yield* read(storage), before)
-      files.set(
-        path,
-        bytes.map((byte, i) => (i > bytes.length / 2 ? byte ^ 1 : byte))
-      )
-      const error = yield* Effect.flip(read(storage))
-      assert.strictEqual(error.code, "EDAMAGED")
-      assert.match(error.message, /neither of its indexes is good/)
-    })
-  )
 })
 
 // ---- what happens while it is made ----
-
-/** A writer's journal, whole and synced. */
-const write = (storage: Storage, writer: string, events: ReadonlyArray<Payload>, points: number) =>
-  Effect.gen(function* () {
-    yield* storage.makeFolder(journal)
-    const group = new GroupWriter({
-      storage,
-      runFolder: folder,
-      role: "primary",
-      identity: { run: Histories.run, writer, host: "h", boot: "boot", pid: 1 },
-      segmentLength: 3_000,
-      salt: () => 77,
-      open: (path) =>
-        Effect.gen(function* () {
-          const scope = yield* Scope.make()
-          const file = yield* Effect.provideService(storage.openAppend(path), Scope.Scope, scope)
-          return { ...file, close: Scope.close(scope, Exit.void) }
-        })
-    })
-    for (const event of events.slice(0, 1)) group.event(event)
-    const series = group.define("loss", {})
-    for (let i = 0; i < points; i++) {
-      group.point(series, i, i / 7, 1e9 + i)
-      if (i % 50 === 0) yield* group.commit
-    }
-    for (const event of events.slice(1)) group.event(event)
-    yield* group.commit
-    yield* group.sync
-  })
 
 const local = { name: "local", plugin: "backend.local", version: "1", config: {} }
 const started = runStarted(Histories.run, { time: 1, backends: [local] })

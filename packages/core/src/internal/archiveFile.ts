@@ -1,7 +1,6 @@
 /**
- * The file of an archive (journal.md §11): frames of compressed columns, and behind them, twice, an index that says which part of which
- * segment each of them is. Whoever reads a segment in it sees the file it was, byte for byte: what is known of reading journals is
- * known of archives too.
+ * The file of an archive (journal.md §11): frames of compressed columns, and before and behind them an index that says which segments they
+ * are of. Whoever reads a segment in it sees the file it was, byte for byte: what is known of reading journals is known of archives too.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,56 +8,56 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { AppendFile, JournalStorage, ReadFile } from "../JournalStorage.ts"
 import { Id } from "../Name.ts"
-import { align8, decodeJson, encodeText, getInt64, setInt64 } from "./bytes.ts"
+import {
+  encodeFrameHeader,
+  findFrames,
+  isSamePiece,
+  kind,
+  readStored,
+  type Frame,
+  type SegmentFacts
+} from "./archiveFrame.ts"
+import { align8, decodeJson, encodeText } from "./bytes.ts"
 import { crc32 } from "./crc32.ts"
-import { fromColumns, type Origin } from "./segmentColumns.ts"
+import { fromColumns } from "./segmentColumns.ts"
 import { StorageError } from "./storageError.ts"
 
 type Storage = JournalStorage["Service"]
 
-const magic = Uint8Array.of(0x89, 0x54, 0x4c, 0x41, 0x0d, 0x0a, 0x1a, 0x0a)
-const trailerLength = 40
-
-/** Bytes of a segment that one frame stands for, but for a record that goes beyond. Larger ones are smaller by a few per cent, and take longer in one go. */
-export const frameLength = 1024 * 1024
-
-/** No frame is longer: a reader makes no more room than this for one. */
-const frameLengthMax = 4 * frameLength
-
-/** Longest index, uncompressed. A frame takes about 50 bytes in it. */
-const indexLengthMax = 256 * 1024 * 1024
-
-/** How much of the end is looked through for an index when the last one is damaged. */
-const searchLength = 4 * 1024 * 1024
-
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Uint32 = Count.check(Schema.isLessThan(2 ** 32))
-const Length = Count.check(Schema.isLessThanOrEqualTo(frameLengthMax))
-
-/** Offset and length in the archive, length before compression, CRC-32 of what lies there, and how many bytes of the segment it stands for. */
-const Frame = Schema.Tuple([Count, Length, Length, Uint32, Length])
-export type Frame = typeof Frame.Type
-
-const Segment = Schema.Struct({
-  number: Count,
-  /** Bytes of the file. Behind those of the frames all of them were zeros. */
-  size: Uint32,
-  salt: Uint32,
-  origin: Schema.Int,
-  frames: Schema.Array(Frame)
-})
-export interface Segment extends Schema.Schema.Type<typeof Segment> {}
 
 const Index = Schema.Struct({
   version: Schema.Literal(1),
   run: Id,
-  writers: Schema.Array(Schema.Struct({ id: Id, segments: Schema.Array(Segment) }))
+  lost: Count,
+  writers: Schema.Array(
+    Schema.Struct({
+      id: Id,
+      segments: Schema.Array(
+        Schema.Struct({ number: Count, size: Uint32, content: Uint32, salt: Uint32, origin: Schema.Int })
+      )
+    })
+  )
 })
 
-/** Segments by number, by writer. */
-export type Contents = ReadonlyMap<string, ReadonlyMap<number, Segment>>
-
 const decodeIndex = Schema.decodeUnknownOption(Index)
+
+/** A segment, and the frames of it that were found, by offset and none over another. */
+export interface Segment extends SegmentFacts {
+  readonly frames: ReadonlyArray<Frame>
+}
+
+/** Segments by number, by writer. */
+type ByWriter<A> = ReadonlyMap<string, ReadonlyMap<number, A>>
+
+export interface Contents {
+  readonly writers: ByWriter<Segment>
+  /** Bytes that were something and of which nothing else is known: not even of which segment they were. */
+  readonly lost: number
+}
+
+export const nothing: Contents = { writers: new Map(), lost: 0 }
 
 const fileName = /^archive\.(0|[1-9][0-9]{0,8})\.tla$/
 
@@ -73,186 +72,221 @@ export const generationOf = (name: string): number | undefined => {
 
 // ---- writing ----
 
-/** Appends frames, then the index. Where each lies is known at once. */
+type PieceFacts = Pick<Frame, "kind" | "writer" | "segment" | "offset" | "length" | "plain">
+
+const noSegment: SegmentFacts = { number: 0, size: 0, content: 0, salt: 0, origin: 0 }
+
+/** Whether a piece is written twice: the first of several, since it has what the others are read with. */
+const isKey = (segment: SegmentFacts, offset: number, length: number): boolean =>
+  offset === 0 && length < segment.content
+
+/** Appends the index, then the frames of each segment, then the index again. */
 export class ArchiveWriter {
   private readonly storage: Storage
   private readonly file: AppendFile
+  private readonly run: string
+  private readonly archive: string
   /** Bytes so far. */
   length = 0
+  /** Written again behind the other frames of its segment: far from where it lies first. */
+  private key: { readonly facts: PieceFacts; readonly stored: Uint8Array } | undefined
 
-  constructor(storage: Storage, file: AppendFile) {
+  /** @param archive - 16 hexadecimal digits that no other archive has */
+  constructor(storage: Storage, file: AppendFile, run: string, archive: string) {
     this.storage = storage
     this.file = file
+    this.run = run
+    this.archive = archive
   }
 
-  private append(bytes: Uint8Array): Effect.Effect<number, StorageError> {
-    const at = this.length
-    const padding = new Uint8Array(align8(bytes.length) - bytes.length)
-    this.length += bytes.length + padding.length
-    return Effect.as(this.file.append([bytes, padding]), at)
+  /** A piece of a segment, from `offset` on, which stands for `length` bytes of it. */
+  frame(writer: string, segment: SegmentFacts, offset: number, length: number, plain: Uint8Array) {
+    return Effect.flatMap(this.storage.compress(plain), (stored) =>
+      this.piece({ kind: kind.piece, writer, segment, offset, length, plain: plain.length }, stored)
+    )
   }
 
-  /** @param stands - for how many bytes of the segment */
-  frame(plain: Uint8Array, stands: number): Effect.Effect<Frame, StorageError> {
-    return Effect.gen({ self: this }, function* () {
-      const stored = yield* this.storage.compress(plain)
-      return yield* this.copy(stored, plain.length, stands)
+  /** A frame of another archive, whose body is that. */
+  copy(frame: Frame, stored: Uint8Array): Effect.Effect<void, StorageError> {
+    return this.piece(frame, stored)
+  }
+
+  /** No more frames of this segment come. */
+  get endSegment(): Effect.Effect<void, StorageError> {
+    return Effect.suspend(() => {
+      const { key } = this
+      this.key = undefined
+      return key === undefined ? Effect.void : this.append(key.facts, key.stored)
     })
   }
 
-  /** A frame that is compressed already. */
-  copy(stored: Uint8Array, plainLength: number, stands: number): Effect.Effect<Frame, StorageError> {
-    return Effect.map(this.append(stored), (at): Frame => [
-      at,
-      stored.length,
-      plainLength,
-      crc32(stored, 0, stored.length, 0),
-      stands
-    ])
+  private piece(facts: PieceFacts, stored: Uint8Array): Effect.Effect<void, StorageError> {
+    if (isKey(facts.segment, facts.offset, facts.length)) this.key = { facts, stored }
+    return this.append(facts, stored)
   }
 
-  /** The index, twice; then all of it is synced. */
-  finish(run: string, contents: Contents): Effect.Effect<void, StorageError> {
-    return Effect.gen({ self: this }, function* () {
-      const writers = Array.from(contents, ([id, segments]) => ({ id, segments: [...segments.values()] }))
-      const plain = encodeText(JSON.stringify({ version: 1, run, writers }))
-      const stored = yield* this.storage.compress(plain)
-      for (let copy = 0; copy < 2; copy++) {
-        const at = yield* this.append(stored)
-        yield* this.append(trailer(at, stored, plain.length))
-      }
-      yield* this.file.sync
-    })
+  index(writers: ByWriter<SegmentFacts>, lost: number): Effect.Effect<void, StorageError> {
+    const list = Array.from(writers, ([id, segments]) => ({
+      id,
+      segments: Array.from(segments.values(), ({ number, size, content, salt, origin }) => ({
+        number,
+        size,
+        content,
+        salt,
+        origin
+      }))
+    }))
+    const plain = encodeText(JSON.stringify({ version: 1, run: this.run, lost, writers: list }))
+    const facts = { kind: kind.index, writer: "", segment: noSegment, offset: 0, length: 0, plain: plain.length }
+    return Effect.flatMap(this.storage.compress(plain), (stored) => this.append(facts, stored))
   }
-}
 
-const trailer = (at: number, stored: Uint8Array, plainLength: number): Uint8Array => {
-  const bytes = new Uint8Array(trailerLength)
-  const view = new DataView(bytes.buffer)
-  setInt64(view, 0, at)
-  view.setUint32(8, stored.length, true)
-  view.setUint32(12, plainLength, true)
-  view.setUint32(16, crc32(stored, 0, stored.length, 0), true)
-  view.setUint32(28, crc32(bytes, 0, 28, 0), true)
-  bytes.set(magic, 32)
-  return bytes
+  get sync(): Effect.Effect<void, StorageError> {
+    return this.file.sync
+  }
+
+  private append(facts: PieceFacts, stored: Uint8Array): Effect.Effect<void, StorageError> {
+    const { run, archive } = this
+    const checksum = crc32(stored, 0, stored.length, 0)
+    const header = encodeFrameHeader({ ...facts, run, archive, stored: stored.length, checksum })
+    const padding = new Uint8Array(align8(stored.length) - stored.length)
+    this.length += header.length + stored.length + padding.length
+    return this.file.append([header, stored, padding])
+  }
 }
 
 // ---- reading ----
 
-/** What an archive holds. Fails with code `EDAMAGED` when no index of it is good: nothing of it can be told from here. */
+/**
+ * What an archive holds, of all frames whose header is good. Fails with code `EDAMAGED` when there is none, and no index: nothing of it can
+ * be told from here.
+ */
 export const readContents = (storage: Storage, path: string, run: string): Effect.Effect<Contents, StorageError> =>
   Effect.scoped(
     Effect.gen(function* () {
       const file = yield* storage.openRead(path)
       const size = yield* file.size
-      const end = new Uint8Array(Math.min(size, searchLength))
-      const first = size - end.length
-      yield* file.readInto(first, end)
-      for (let at = end.length - trailerLength; at >= 0; at--) {
-        if (!isTrailer(end, at)) continue
-        const found = yield* readIndex(storage, file, end.subarray(at, at + trailerLength), first + at, run)
-        if (found !== undefined) return found
+      const found = yield* findFrames(file, size, run)
+      const archive = archiveOf(found, size)
+      const frames = found.filter((frame) => frame.archive === archive)
+      const index = yield* readIndex(storage, file, frames)
+      const pieces = frames.filter((frame) => frame.kind === kind.piece)
+      if (index === undefined && pieces.length === 0) {
+        return yield* new StorageError({
+          operation: "read the archive",
+          path,
+          code: "EDAMAGED",
+          message: `could not read the archive ${path}: neither of its indexes is good, nor any frame (EDAMAGED). Restore the file from a copy of the folder.`
+        })
       }
-      return yield* new StorageError({
-        operation: "read the archive",
-        path,
-        code: "EDAMAGED",
-        message: `could not read the archive ${path}: neither of its indexes is good (EDAMAGED). Restore the file from a copy of the folder.`
-      })
+      const writers = new Map<string, Map<number, SegmentFacts & { readonly frames: Array<Frame> }>>()
+      const segmentOf = (writer: string, segment: SegmentFacts) => {
+        const segments = writers.get(writer) ?? new Map<number, SegmentFacts & { readonly frames: Array<Frame> }>()
+        writers.set(writer, segments)
+        const known = segments.get(segment.number) ?? { ...segment, frames: [] }
+        segments.set(segment.number, known)
+        return known
+      }
+      for (const { id, segments } of index?.writers ?? []) for (const segment of segments) segmentOf(id, segment)
+      for (const piece of pieces.toSorted((a, b) => a.offset - b.offset)) {
+        const segment = segmentOf(piece.writer, piece.segment)
+        const before = segment.frames.at(-1)
+        if (before !== undefined && isSamePiece(before, piece)) {
+          segment.frames[segment.frames.length - 1] = { ...before, again: piece.at }
+          continue
+        }
+        const isFree = before === undefined || before.offset + before.length <= piece.offset
+        if (isFree && piece.offset + piece.length <= segment.size) segment.frames.push(piece)
+      }
+      const good = pieces.reduce((sum, { from, end }) => sum + end - from, 0)
+      // Without an index there may have been segments of which no frame is left.
+      return { writers, lost: index?.lost ?? Math.max(1, size - good) }
     })
   )
 
-const isTrailer = (bytes: Uint8Array, at: number): boolean => {
-  for (let i = 0; i < magic.length; i++) if (bytes[at + 32 + i] !== magic[i]) return false
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, trailerLength)
-  return crc32(bytes, at, at + 28, 0) === view.getUint32(28, true)
+/** Which archive a file is, should another one lie in a frame of it: its first frame's, else its last one's, else the largest. */
+const archiveOf = (frames: ReadonlyArray<Frame>, size: number): string | undefined => {
+  const outer = frames.find(({ from }) => from === 0) ?? frames.find(({ end }) => end === size)
+  if (outer !== undefined) return outer.archive
+  const bytes = new Map<string, number>()
+  for (const { archive, end, from } of frames) bytes.set(archive, (bytes.get(archive) ?? 0) + end - from)
+  return [...bytes].toSorted((a, b) => b[1] - a[1])[0]?.[0]
 }
 
-const readIndex = (storage: Storage, file: ReadFile, bytes: Uint8Array, before: number, run: string) =>
+const readIndex = (storage: Storage, file: ReadFile, frames: ReadonlyArray<Frame>) =>
   Effect.gen(function* () {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, trailerLength)
-    const at = getInt64(view, 0)
-    const length = view.getUint32(8, true)
-    const plainLength = view.getUint32(12, true)
-    if (at < 0 || at + length > before || plainLength > indexLengthMax) return undefined
-    const stored = new Uint8Array(length)
-    if ((yield* file.readInto(at, stored)) !== length) return undefined
-    if (crc32(stored, 0, length, 0) !== view.getUint32(16, true)) return undefined
-    const plain = yield* storage.decompress(stored, plainLength)
-    const index = Option.getOrUndefined(plain === undefined ? Option.none() : decodeIndex(decodeJson(plain)))
-    if (index === undefined || index.run !== run) return undefined
-    return new Map(
-      index.writers.map(({ id, segments }) => [id, new Map(segments.map((segment) => [segment.number, segment]))])
-    )
+    for (const frame of frames) {
+      if (frame.kind !== kind.index) continue
+      const stored = yield* readStored(file, frame)
+      const plain = stored === undefined ? undefined : yield* storage.decompress(stored, frame.plain)
+      const index = Option.getOrUndefined(plain === undefined ? Option.none() : decodeIndex(decodeJson(plain)))
+      if (index?.run === frame.run) return index
+    }
+    return undefined
   })
 
-/** What lies in one frame, or `undefined` when it is not what was written. */
-export const readStored = (file: ReadFile, [at, length, , checksum]: Frame) =>
-  Effect.map(
-    Effect.suspend(() => {
-      const stored = new Uint8Array(length)
-      return Effect.map(file.readInto(at, stored), (count) => ({ stored, count }))
-    }),
-    ({ stored, count }) => (count === length && crc32(stored, 0, length, 0) === checksum ? stored : undefined)
+/** Whether all of a segment is there and good: then, and only then, its own file is needed no more. */
+export const isWhole = (storage: Storage, path: string, { content, frames }: Segment) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const file = yield* storage.openRead(path)
+      let end = 0
+      for (const frame of frames) {
+        if (frame.offset !== end || (yield* readStored(file, frame)) === undefined) return false
+        end += frame.length
+      }
+      return end >= content
+    })
   )
 
 /**
- * A segment of an archive as the file it was. A frame that is damaged reads as bytes that are no record, so that they are a gap of that
- * length (J4.4).
+ * A segment of an archive as the file it was. A frame that is missing or damaged reads as bytes that are no record, so that they are a gap of
+ * that length (J4.4).
  */
 export const openSegment = (
   storage: Storage,
   path: string,
-  { frames, origin, salt, size }: Segment
+  { content, frames, origin, salt, size }: Segment
 ): Effect.Effect<ReadFile, StorageError, Scope.Scope> =>
   Effect.map(storage.openRead(path), (file) => {
-    const starts: Array<number> = []
-    let content = 0
-    for (const [, , , , stands] of frames) {
-      starts.push(content)
-      content += stands
-    }
-    let held: { readonly frame: number; readonly bytes: Uint8Array } | undefined
-    const from: Origin = { origin, salt }
-    const load = (number: number, frame: Frame) =>
+    let held: { readonly frame: Frame; readonly bytes: Uint8Array } | undefined
+    const load = (frame: Frame) =>
       Effect.gen(function* () {
-        const bytes = new Uint8Array(frame[4])
+        const bytes = new Uint8Array(frame.length)
         const stored = yield* readStored(file, frame)
-        const plain = stored === undefined ? undefined : yield* storage.decompress(stored, frame[2])
-        if (plain === undefined || !fromColumns(plain, bytes, starts[number] ?? 0, from)) bytes.fill(0xff)
-        held = { frame: number, bytes }
+        const plain = stored === undefined ? undefined : yield* storage.decompress(stored, frame.plain)
+        if (plain === undefined || !fromColumns(plain, bytes, frame.offset, { origin, salt })) bytes.fill(0xff)
+        held = { frame, bytes }
         return bytes
       })
     return {
       size: Effect.succeed(size),
       readInto: (offset, buffer) =>
         Effect.gen(function* () {
-          const end = Math.min(size, offset + buffer.length)
-          let at = offset
-          for (let number = frameAt(starts, offset); at < Math.min(end, content); number++) {
+          const count = Math.max(0, Math.min(buffer.length, size - offset))
+          const end = offset + count
+          buffer.fill(0xff, 0, Math.max(0, Math.min(end, content) - offset))
+          buffer.fill(0, Math.max(0, Math.min(end, content) - offset), count)
+          for (let number = frameBehind(frames, offset); ; number++) {
             const frame = frames[number]
-            const start = starts[number]
-            if (frame === undefined || start === undefined) break
-            const bytes = held?.frame === number ? held.bytes : yield* load(number, frame)
-            const part = bytes.subarray(at - start, end - start)
-            buffer.set(part, at - offset)
-            at += part.length
+            if (frame === undefined || frame.offset >= end) return count
+            const bytes = held?.frame === frame ? held.bytes : yield* load(frame)
+            const from = Math.max(offset, frame.offset)
+            buffer.set(bytes.subarray(from - frame.offset, end - frame.offset), from - offset)
           }
-          if (at < end) buffer.fill(0, at - offset, end - offset)
-          return Math.max(0, end - offset)
         })
     }
   })
 
-/** The last frame that begins at or before `offset`. */
-const frameAt = (starts: ReadonlyArray<number>, offset: number): number => {
+/** The first frame that ends behind `offset`. */
+const frameBehind = (frames: ReadonlyArray<Frame>, offset: number): number => {
   let low = 0
-  let high = starts.length - 1
+  let high = frames.length
   while (low < high) {
-    const middle = Math.ceil((low + high) / 2)
-    if ((starts[middle] ?? 0) <= offset) low = middle
-    else high = middle - 1
+    const middle = Math.floor((low + high) / 2)
+    const frame = frames[middle]
+    if (frame !== undefined && frame.offset + frame.length <= offset) low = middle + 1
+    else high = middle
   }
   return low
 }

@@ -80,6 +80,11 @@ export const makeReader = (
     return {
       next,
       isDrained: () => drained,
-      losses: () => [...followers.values()].reduce((sum, follower) => addLosses(sum, follower.losses()), noLosses)
+      losses: () =>
+        [...followers.values()].reduce((sum, follower) => addLosses(sum, follower.losses()), {
+          ...noLosses,
+          // Once: who goes on from marks has counted it before.
+          gapBytes: marks.size === 0 ? run.lost : 0
+        })
     }
   })

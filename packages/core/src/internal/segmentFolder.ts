@@ -5,29 +5,24 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { JournalStorage, ReadFile, StorageError } from "../JournalStorage.ts"
-import { generationOf, nameOf, openSegment, readContents, type Contents } from "./archiveFile.ts"
+import { isWhole, nameOf, nothing, openSegment } from "./archiveFile.ts"
+import { generationsOf, readNewest, type Newest } from "./newestArchive.ts"
 import { fileName, parseFileName } from "./segment.ts"
 
 type Storage = JournalStorage["Service"]
 
-const nothing: Contents = new Map()
-
 /** How often a listing is made again when what it named is gone: somebody archives the run meanwhile. */
 const attemptsMax = 5
-
-/** The newest archive among the names of a folder: what is in an older one is in it too. */
-export const newestArchive = (names: ReadonlyArray<string>): number | undefined => {
-  const generations = names.map(generationOf).filter((generation) => generation !== undefined)
-  return generations.length === 0 ? undefined : Math.max(...generations)
-}
 
 export class SegmentFolder {
   readonly path: string
   readonly run: string
   private readonly storage: Storage
-  /** The archive that was last read, and what it holds. */
-  private archive: number | undefined
-  private contents: Contents = nothing
+  /** The greatest number that an archive had as of the last look. */
+  private greatest: number | undefined
+  private newest: Newest = { generation: undefined, contents: nothing, passedOver: [] }
+  /** Names as of the last look. */
+  private names: ReadonlySet<string> = new Set()
 
   constructor(storage: Storage, path: string, run: string) {
     this.storage = storage
@@ -40,7 +35,7 @@ export class SegmentFolder {
     return Effect.gen({ self: this }, function* () {
       const names = yield* this.look
       const segments = new Map<string, Set<number>>()
-      for (const [writer, archived] of this.contents) segments.set(writer, new Set(archived.keys()))
+      for (const [writer, archived] of this.newest.contents.writers) segments.set(writer, new Set(archived.keys()))
       for (const name of names) {
         const file = parseFileName(name)
         if (file === undefined) continue
@@ -54,18 +49,25 @@ export class SegmentFolder {
 
   /** As of the last look, whether all of a writer that was there then is in the archive: it is over for good. */
   isArchived(writer: string): boolean {
-    return this.contents.has(writer)
+    return this.newest.contents.writers.has(writer)
   }
 
   /** A segment as a file. Fails with `ENOENT` when it is nowhere. */
   open(writer: string, number: number): Effect.Effect<ReadFile, StorageError, Scope.Scope> {
     const attempt = (left: number): Effect.Effect<ReadFile, StorageError, Scope.Scope> =>
       Effect.catch(
-        Effect.suspend(() => {
-          const archived = this.contents.get(writer)?.get(number)
-          return archived === undefined || this.archive === undefined
-            ? this.storage.openRead(this.file(fileName(writer, number)))
-            : openSegment(this.storage, this.file(nameOf(this.archive)), archived)
+        Effect.gen({ self: this }, function* () {
+          const { contents, generation } = this.newest
+          const archived = contents.writers.get(writer)?.get(number)
+          const own = fileName(writer, number)
+          const isOwn =
+            archived === undefined ||
+            generation === undefined ||
+            // While it is in both, a damaged archive does not stand before it.
+            (this.names.has(own) && !(yield* this.holdsWhole(writer, number)))
+          return yield* isOwn
+            ? this.storage.openRead(this.file(own))
+            : openSegment(this.storage, this.file(nameOf(generation)), archived)
         }),
         (error) =>
           error.code === "ENOENT" && left > 0 ? Effect.andThen(this.look, attempt(left - 1)) : Effect.fail(error)
@@ -78,20 +80,34 @@ export class SegmentFolder {
     const attempt = (left: number): Effect.Effect<ReadonlyArray<string>, StorageError> =>
       Effect.gen({ self: this }, function* () {
         const names = yield* this.storage.list(this.path)
-        const newest = newestArchive(names)
-        if (newest === this.archive) return names
-        const contents =
-          newest === undefined ? nothing : yield* readContents(this.storage, this.file(nameOf(newest)), this.run)
-        this.archive = newest
-        this.contents = contents
+        const greatest = generationsOf(names)[0]
+        if (greatest !== this.greatest) {
+          this.newest = yield* readNewest(this.storage, this.path, names, this.run)
+          this.greatest = greatest
+          for (const generation of this.newest.passedOver) {
+            yield* Effect.logWarning(
+              `Nothing can be read of the archive ${this.file(nameOf(generation))}. What lies beside it is read.`
+            )
+          }
+        }
+        this.names = new Set(names)
         return names
       }).pipe(Effect.catch((error) => (error.code === "ENOENT" && left > 0 ? attempt(left - 1) : Effect.fail(error))))
     return attempt(attemptsMax)
   }
 
   /** The archive as of the last look. */
-  get archived(): { readonly generation: number | undefined; readonly contents: Contents } {
-    return { generation: this.archive, contents: this.contents }
+  get archived(): Newest {
+    return this.newest
+  }
+
+  /** As of the last look, whether the archive has a segment with every byte of it good. Reads all of it. */
+  holdsWhole(writer: string, number: number): Effect.Effect<boolean, StorageError> {
+    const { contents, generation } = this.newest
+    const archived = contents.writers.get(writer)?.get(number)
+    return archived === undefined || generation === undefined
+      ? Effect.succeed(false)
+      : isWhole(this.storage, this.file(nameOf(generation)), archived)
   }
 
   file(name: string): string {

@@ -3,9 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { JournalStorage, StorageError } from "../JournalStorage.ts"
-import { nameOf, readContents } from "./archiveFile.ts"
+import { generationsOf, readNewest } from "./newestArchive.ts"
 import { parseFileName } from "./segment.ts"
-import { newestArchive } from "./segmentFolder.ts"
 
 /** Archives that are remembered; the oldest is read again. */
 const archivesMax = 4_096
@@ -27,8 +26,10 @@ export class WriterIds {
     return Effect.gen({ self: this }, function* () {
       const names = yield* this.storage.list(folder)
       const ids = names.map((name) => parseFileName(name)?.writer).filter((id) => id !== undefined)
-      const generation = newestArchive(names)
-      return new Set(generation === undefined ? ids : [...ids, ...(yield* this.inArchive(run, folder, generation))])
+      const generation = generationsOf(names)[0]
+      return new Set(
+        generation === undefined ? ids : [...ids, ...(yield* this.inArchive(run, folder, generation, names))]
+      )
     }).pipe(
       Effect.catch((error) =>
         error.code === "ENOENT" && left > 0 ? this.of(run, folder, left - 1) : Effect.fail(error)
@@ -36,12 +37,12 @@ export class WriterIds {
     )
   }
 
-  private inArchive(run: string, folder: string, generation: number) {
+  private inArchive(run: string, folder: string, generation: number, names: ReadonlyArray<string>) {
     return Effect.gen({ self: this }, function* () {
       const known = this.archived.get(run)
       if (known?.generation === generation) return known.ids
-      const contents = yield* readContents(this.storage, this.storage.join(folder, nameOf(generation)), run)
-      const ids = [...contents.keys()]
+      const { contents } = yield* readNewest(this.storage, folder, names, run)
+      const ids = [...contents.writers.keys()]
       this.archived.delete(run)
       this.archived.set(run, { generation, ids })
       for (const oldest of this.archived.keys()) {
