@@ -6,21 +6,18 @@
  * nothing and changes nothing: the next host goes on from the last commit and derives the same again (docs/adr/0008).
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { StorageError } from "./JournalStorage.ts"
-import * as Name from "./Name.ts"
-import { isStep } from "./Point.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import type { RunJournal, Writer } from "./RunJournal.ts"
-import { isSeriesContext } from "./SeriesContext.ts"
-import type { Configured, Fold, Output } from "./StatefulProcessor.ts"
+import type { Configured } from "./StatefulProcessor.ts"
 import * as DerivedJournal from "./internal/derivedJournal.ts"
 import { claim, type DerivedEpoch } from "./internal/derivedEpoch.ts"
+import { DerivedStream, elsewhere, type WrittenElsewhere } from "./internal/derivedStream.ts"
 import { MergedInput, selector } from "./internal/mergedInput.ts"
 import type { DerivedView, DerivedViews } from "./internal/reader.ts"
 
@@ -29,9 +26,6 @@ export class DerivationError extends Schema.TaggedError<DerivationError>()("Deri
   processor: Schema.String,
   message: Schema.String
 }) {}
-
-/** Another host writes the derived journal (J13.9): what it commits is read here, and nothing is written. */
-class WrittenElsewhere extends Schema.TaggedError<WrittenElsewhere>()("WrittenElsewhere", { message: Schema.String }) {}
 
 /** Why the lanes of a run get no more derived points. */
 export interface Problem {
@@ -46,143 +40,10 @@ export interface Problem {
 
 type Failure = StorageError | DerivationError | WrittenElsewhere
 
-/** Most derived points in a group, and most points taken in before what came of them is committed. */
-const groupOutputs = 2_048
-const groupInputs = 65_536
-
-/** While a run goes on, a group is committed at most this often: each costs a sync. */
-const commitEvery = Duration.seconds(1)
-
 /** How long to wait when there is nothing to do, doubled each time up to the longest; and after a failure. */
 const pollShortest = Duration.millis(10)
 const pollLongest = Duration.seconds(1)
 const retryAfter = Duration.seconds(1)
-
-/** One derived journal at work: a fold, what it reads and what it writes. */
-class Stream {
-  readonly writer: string
-  /** The one writer it reads, or all of them. */
-  readonly input: string | undefined
-  readonly segments: Array<DerivedJournal.CommittedSegment>
-  private readonly processor: Configured
-  private readonly fold: Fold
-  private readonly merged: MergedInput
-  private readonly journal: DerivedJournal.DerivedWriter
-  private readonly epoch: DerivedEpoch
-  private pending: Array<Output> = []
-  private takenIn = 0
-  private committedAt = Number.NEGATIVE_INFINITY
-  private refused = 0
-
-  constructor(
-    processor: Configured,
-    found: DerivedJournal.Found,
-    input: string | undefined,
-    fold: Fold,
-    merged: MergedInput,
-    journal: DerivedJournal.DerivedWriter,
-    epoch: DerivedEpoch
-  ) {
-    this.epoch = epoch
-    this.processor = processor
-    this.writer = found.writer
-    this.input = input
-    this.segments = [...found.segments]
-    this.fold = fold
-    this.merged = merged
-    this.journal = journal
-  }
-
-  /** All that the writers gave was taken in, and what came of it is committed. */
-  get isDone(): boolean {
-    return this.merged.isEnded && this.pending.length === 0
-  }
-
-  get isIdle(): boolean {
-    return this.pending.length === 0
-  }
-
-  /** Takes in what there is, up to a group. True when it is worth looking again at once. */
-  advance(all: ReadonlyArray<Writer>, isUrgent: boolean): Effect.Effect<boolean, StorageError | WrittenElsewhere> {
-    return Effect.gen({ self: this }, function* () {
-      const writers = this.input === undefined ? all : all.filter(({ id }) => id === this.input)
-      const now = yield* Clock.currentTimeMillis
-      let hasMoved = false
-      while (this.pending.length < groupOutputs && this.takenIn < groupInputs) {
-        const inputs = yield* this.merged.next(writers, now / 1000)
-        if (inputs.length === 0) break
-        hasMoved = true
-        for (const input of inputs) {
-          if (input._tag === "Points") this.takenIn += input.points.count
-          for (const output of this.fold.push(input)) yield* this.keep(output)
-        }
-      }
-      const isDue = now - this.committedAt >= Duration.toMillis(commitEvery)
-      const isFull = this.pending.length >= groupOutputs || this.takenIn >= groupInputs
-      if (isFull || (this.pending.length > 0 && (isDue || isUrgent || this.merged.isEnded))) {
-        yield* this.commit
-        this.committedAt = now
-        return true
-      }
-      return hasMoved
-    })
-  }
-
-  /** Commits what it has, and shows it. Also of nothing: then what another host still writes behind what was found is void. */
-  get commit(): Effect.Effect<void, StorageError | WrittenElsewhere> {
-    return Effect.gen({ self: this }, function* () {
-      const { id, version, config } = this.processor
-      const { consumed } = this.merged
-      yield* this.fence
-      const segment = yield* this.journal.commit(this.pending, {
-        processor: id,
-        version,
-        config,
-        consumed,
-        state: this.fold.snapshot()
-      })
-      // If another host has taken over meanwhile, it may have missed this commit.
-      yield* this.fence
-      yield* this.journal.removeOldStates
-      this.pending = []
-      this.takenIn = 0
-      if (this.segments.at(-1)?.number === segment.number) this.segments.pop()
-      this.segments.push(segment)
-    })
-  }
-
-  private get fence(): Effect.Effect<void, StorageError | WrittenElsewhere> {
-    return Effect.flatMap(this.epoch.isOurs, (isOurs) => (isOurs ? Effect.void : elsewhere(this.processor, this.epoch)))
-  }
-
-  /** What does not fit the journal is refused as a writer would, and said once. */
-  private keep(output: Output): Effect.Effect<void> {
-    const problem = problemOf(output)
-    if (problem === undefined) {
-      this.pending.push(output)
-      return Effect.void
-    }
-    if (this.refused++ > 0) return Effect.void
-    return Effect.logWarning(`${this.processor.name}: a derived point of ${output.name} is not kept: ${problem}.`)
-  }
-}
-
-const elsewhere = ({ name }: Configured, epoch: DerivedEpoch): Effect.Effect<never, StorageError | WrittenElsewhere> =>
-  Effect.flatMap(epoch.owner, (owner) =>
-    Effect.fail(
-      new WrittenElsewhere({
-        message:
-          `The derived journal ${name} is written by ${owner}, and whether it goes on there cannot be seen from here. ` +
-          `When it does not, \`tracelet sync --take-over\` goes on from this host.`
-      })
-    )
-  )
-
-const problemOf = ({ name, context, step }: Output): string | undefined => {
-  if (!isStep(step)) return "its step is not a whole number within ±(2^53 − 1)"
-  if (!isSeriesContext(context)) return "its context is not one of at most 16 keys and 4,096 bytes"
-  return Name.problem(name)
-}
 
 /** One stateful processor of one run. */
 class Derivation {
@@ -194,7 +55,7 @@ class Derivation {
   private readonly onCommit: () => void
   private readonly wakeUp = Latch.makeUnsafe(false)
   private isUrgent = false
-  private streams = new Map<string, Stream>()
+  private streams = new Map<string, DerivedStream>()
   /** As they were found, and not yet gone on with: what is committed there is read all the same. */
   private found: ReadonlyMap<string, DerivedJournal.Found> = new Map()
 
@@ -280,7 +141,7 @@ class Derivation {
   }
 
   /** Goes on where the last commit ends. */
-  private open(input: string | undefined): Effect.Effect<Stream, Failure, Scope.Scope> {
+  private open(input: string | undefined): Effect.Effect<DerivedStream, Failure, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const { storage, folder, id } = this.run
       const { processor } = this
@@ -315,7 +176,7 @@ class Derivation {
         scope
       })
       const merged = new MergedInput(this.run, processor.takes, last?.consumed ?? {}, scope)
-      const stream = new Stream(processor, found, input, fold, merged, journal, this.epoch)
+      const stream = new DerivedStream(processor, found, input, fold, merged, journal, this.epoch)
       if (known !== undefined && this.epoch.isToBeSealed(known)) yield* stream.commit
       return stream
     })
