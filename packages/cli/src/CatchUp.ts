@@ -27,6 +27,7 @@ import type { RunId } from "@tracelet/core/Run"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import * as Distribution from "./Distribution.ts"
+import * as Failure from "./Failure.ts"
 import * as Format from "./Format.ts"
 
 /** Longest time a command spends on the store before it shows what is there. */
@@ -155,9 +156,8 @@ export const catchUp = (
 const lags = (reasons: ReadonlySet<string>): ReadonlyArray<string> => {
   const [first, ...others] = reasons
   if (first === undefined) return []
-  return [
-    `The store lags: ${first}${others.length === 0 ? "" : ` (And ${Format.plural(others.length, "other reason")}.)`}`
-  ]
+  if (others.length === 0) return [`The store lags: ${first}`]
+  return [`The store lags: ${Failure.sentence(first)} (And ${Format.plural(others.length, "other reason")}.)`]
 }
 
 /** True when the store has closed the run and no writer came since: nothing can be missing. */

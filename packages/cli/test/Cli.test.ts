@@ -67,6 +67,14 @@ describe("version", () => {
 })
 
 describe("wrong usage", () => {
+  it.live("says of a number that is none what it should be", () =>
+    Effect.gen(function* () {
+      const { err } = yield* tracelet("/", ["runs", "--limit", "0"])
+      assert.include(err, "Expected a number of runs from 1 on, got 0")
+      assert.notInclude(err, "Expected:")
+    })
+  )
+
   const wrong: ReadonlyArray<readonly [string, string]> = [
     ["shw", "UnknownSubcommand"],
     ["runs --projct x", "UnrecognizedOption"],

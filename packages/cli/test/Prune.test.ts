@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe } from "vitest"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Output from "../src/Output.ts"
 import { retention } from "../src/Settings.ts"
@@ -40,6 +40,22 @@ describe("tracelet prune", () => {
         assert.strictEqual(asked.code, 1)
         assert.include(asked.err, "Remove them? [y/N]")
         assert.strictEqual(runs().length, 4)
+      })
+    )
+  )
+
+  it.live("takes plain bytes, and clears what one left that was killed", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dir, say } = yield* folder
+        const left = join(dir, "removed", `${id("ee55")}.json.0123456789abcdef.tmp`)
+        mkdirSync(join(dir, "removed"))
+        writeFileSync(left, "{")
+        const { code, out } = yield* say("prune", "--bytes", "1", "--yes", "--json")
+        assert.strictEqual(code, 0)
+        assert.strictEqual((yield* decode(out)).runs.length, 2)
+        assert.isFalse(existsSync(left))
+        assert.strictEqual(readdirSync(join(dir, "removed")).length, 2)
       })
     )
   )

@@ -37,6 +37,31 @@ describe("tracelet show", () => {
     )
   )
 
+  it.live("draws those series first that have a finite value, and so does compare", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const log = (writer: JournalWriter, startedAt: number) => {
+          for (const name of ["a", "b", "c", "d", "e"]) {
+            for (let step = 0; step < 9; step++) {
+              writer.point(name, name === "e" ? step : name === "d" ? Infinity : NaN, step, undefined, startedAt + step)
+            }
+          }
+        }
+        const [one, two] = ["aa11".padEnd(32, "0"), "bb22".padEnd(32, "0")]
+        for (const id of [one, two]) yield* writeEnded(dir, { id, log })
+        for (const args of [
+          ["show", one],
+          ["compare", one, two]
+        ]) {
+          const { code, out, err } = yield* tracelet(dir, [...args, "--dir", "."])
+          assert.strictEqual(code, 0, err)
+          assert.match(out, /\ne · [^\n]*\n[^\n]*[┤│]/)
+        }
+      })
+    )
+  )
+
   it.live("fits a narrow terminal, and one that knows ASCII only", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -101,4 +101,16 @@ describe("a store that lags and cannot be written", () => {
       })
     )
   )
+
+  it.live("says so once, not once a run", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dir, say } = yield* folder
+        symlinkSync(join(dir, "nowhere", "store.db"), join(dir, "store.db"))
+        const { code, err } = yield* say("runs")
+        assert.strictEqual(code, 0)
+        assert.match(err, /^tracelet: The store lags: [^\n]+\n$/)
+      })
+    )
+  )
 })

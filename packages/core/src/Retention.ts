@@ -171,6 +171,17 @@ export const remove = (
     })
   )
 
+/** What an earlier removal left that was cut off: files of runs that were gone already, and records that never became one. */
+export const clearUp = (journal: Journal["Service"]): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const { folder, storage } = journal
+    yield* RunFolder.removeHidden(journal)
+    for (const name of yield* storage.list(storage.join(folder, "removed"))) {
+      // Should another process be at it just now, it finds its file gone and leaves the run for the next time.
+      if (/\.json\.[0-9a-f]+\.tmp$/.test(name)) yield* storage.remove(storage.join(folder, "removed", name))
+    }
+  })
+
 /** Applies a policy: what is removed, and what was chosen and stays. */
 export const apply = (
   journal: Journal["Service"],
@@ -179,7 +190,7 @@ export const apply = (
 ): Effect.Effect<ReadonlyArray<Removed>, StorageError> =>
   Effect.gen(function* () {
     if (isEmpty(policy)) return []
-    yield* RunFolder.removeHidden(journal)
+    yield* clearUp(journal)
     const chosen = choose(yield* survey(journal), policy, (yield* Clock.currentTimeMillis) / 1000)
     const removed: Array<Removed> = []
     for (const choice of chosen) {
@@ -238,5 +249,6 @@ export const ageFromText = (text: string): Duration.Duration | undefined => {
   return seconds === undefined ? undefined : Duration.seconds(seconds)
 }
 
-/** `10GB`, `500 MB`, `2GiB`; `undefined` for anything else, a number without a unit too. */
-export const bytesFromText = (text: string): number | undefined => amount(text, byteUnits)
+/** `10GB`, `500 MB`, `2GiB`, and plain bytes, `1000`; `undefined` for anything else. */
+export const bytesFromText = (text: string): number | undefined =>
+  /^\d+$/.test(text.trim()) ? Number(text) : amount(text, byteUnits)

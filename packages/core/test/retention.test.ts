@@ -78,7 +78,8 @@ describe("a retention policy", () => {
       Retention.ageFromText(text)?.pipe(Duration.toHours)
     )
     assert.deepStrictEqual(hours, [1.5, 12, 720, 336, 36])
-    assert.deepStrictEqual(["10B", "1kB", "500 MB", "1.5GB", "2GiB"].map(Retention.bytesFromText), [
+    assert.deepStrictEqual(["10B", "10", "1kB", "500 MB", "1.5GB", "2GiB"].map(Retention.bytesFromText), [
+      10,
       10,
       1e3,
       5e8,
@@ -86,7 +87,7 @@ describe("a retention policy", () => {
       2 ** 31
     ])
     for (const text of ["", "30", "d", "-1d", "1y", "1s"]) assert.isUndefined(Retention.ageFromText(text))
-    for (const text of ["", "10", "10gb", "MB", "1e3MB"]) assert.isUndefined(Retention.bytesFromText(text))
+    for (const text of ["", "1.5", "-1", "10gb", "MB", "1e3MB"]) assert.isUndefined(Retention.bytesFromText(text))
   })
 })
 

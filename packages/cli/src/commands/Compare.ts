@@ -16,7 +16,7 @@ import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
 import { Session } from "../Session.ts"
 import { widthDefault } from "../ShowPage.ts"
-import { chartFlags, chartsDefault, matches, noSeries, toOutput } from "./Show.ts"
+import { chartFlags, chartsDefault, drawable, hasFinite, matches, noSeries, toOutput } from "./Show.ts"
 
 const description = "An id, a unique prefix of one, a name (the newest), or project/name"
 
@@ -57,7 +57,9 @@ export const command = Command.make("compare", flags, ({ a: queryA, b: queryB, s
         const buckets = bucketsFor(Math.min(session.columns ?? widthDefault, cellsDefault))
         const charts: Array<ComparePage.Charted> = []
         const both = series.filter(({ difference }) => difference !== null)
-        for (const one of all ? both : both.slice(0, chartsDefault)) {
+        const isDrawn = ({ a: ofA, b: ofB }: Output.ComparedSeries) =>
+          [ofA, ofB].some((of) => of !== null && hasFinite(of))
+        for (const one of all ? both : drawable(both, isDrawn).slice(0, chartsDefault)) {
           const idIn = (summaries: ReadonlyArray<SeriesSummary>) => summaries.find(ComparePage.isSeries(one))?.id ?? -1
           charts.push({
             series: one,

@@ -9,7 +9,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { Journal } from "@tracelet/core/Journal"
 import * as Retention from "@tracelet/core/Retention"
-import * as RunFolder from "@tracelet/core/RunFolder"
 import * as Distribution from "../Distribution.ts"
 import * as Failure from "../Failure.ts"
 import { CommandError, UsageError } from "../Failure.ts"
@@ -67,7 +66,7 @@ export const command = Command.make("prune", flags, ({ age, bytes, yes }) =>
         yes || (chosen.length > 0 && ask !== undefined && isYes(yield* ask(question(chosen, candidates, now))))
       const removed: Array<Retention.Removed> = []
       if (isTold) {
-        yield* RunFolder.removeHidden(journal)
+        yield* Retention.clearUp(journal)
         const distribution = yield* Distribution.make()
         for (const choice of chosen) {
           // One that cannot be removed keeps no other one.

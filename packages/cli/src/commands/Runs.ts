@@ -36,7 +36,7 @@ const flags = {
     Flag.withDescription("Only the first so many; default: all"),
     Flag.filter(
       (count) => count > 0,
-      (count) => `${count} is no number of runs: from 1 on`
+      (count) => `Expected a number of runs from 1 on, got ${count}`
     ),
     Flag.optional
   )

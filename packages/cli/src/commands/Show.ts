@@ -77,7 +77,7 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
               return yield* new CommandError(noSeries(series.value, summaries))
             }
             const drawn: Array<ShowPage.Charted> = []
-            for (const summary of isJson ? [] : all ? fitting : fitting.slice(0, chartsDefault)) {
+            for (const summary of isJson ? [] : all ? fitting : drawable(fitting, hasFinite).slice(0, chartsDefault)) {
               const points = yield* reader.points(meant.report.id, summary.id, {
                 buckets: bucketsFor(Math.min(width, cellsDefault))
               })
@@ -136,6 +136,16 @@ const upTo = (summaries: ReadonlyArray<SeriesSummary>, report: Report.Report): R
   report.status !== "running" || report.isThinned
     ? report
     : { ...report, points: summaries.reduce((sum, { points }) => sum + points, 0) }
+
+/** Those first of which there is something to draw: no chart shows NaN or an infinity. */
+export const drawable = <A>(series: ReadonlyArray<A>, isDrawn: (one: A) => boolean): ReadonlyArray<A> => [
+  ...series.filter(isDrawn),
+  ...series.filter((one) => !isDrawn(one))
+]
+
+/** Whether a series has a finite value, as far as its extremes tell. */
+export const hasFinite = ({ min, max }: { readonly min: number; readonly max: number }): boolean =>
+  Number.isFinite(min) || Number.isFinite(max)
 
 /** `val/*`, `*loss`: the whole name; without `*` and `?` any part of it, in any case. */
 export const matches = (pattern: string, name: string): boolean => {
