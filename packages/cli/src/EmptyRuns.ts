@@ -20,7 +20,13 @@ const ownNames = new Set(["journal", "blobs", "delivery.lock"])
 
 /** Whether the run has no segment: it has not begun, or never did. */
 export const isEmpty = (run: RunId): Effect.Effect<boolean, never, Journal> =>
-  Effect.flatMap(Journal, ({ writerIds }) => Effect.map(writerIds(run), (writers) => writers.size === 0)).pipe(
+  Effect.gen(function* () {
+    const journal = yield* Journal
+    if ((yield* journal.writerIds(run)).size > 0) return false
+    // An archive of which no segment is left is one of something all the same.
+    const names = yield* namesIn(join(RunFolder.path(journal, run), "journal"))
+    return !names.some((name) => name.endsWith(".tla"))
+  }).pipe(
     // What cannot be read, an archive or a folder, is one of something (journal.md J11.6).
     Effect.orElseSucceed(() => false)
   )

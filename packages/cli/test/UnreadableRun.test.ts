@@ -3,7 +3,7 @@ import { assert, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Journal from "@tracelet/core/Journal"
 import * as Retention from "@tracelet/core/Retention"
@@ -22,10 +22,10 @@ const removeStore = (dir: string) => {
 
 const ways: ReadonlyArray<readonly [string, (dir: string) => void]> = [
   [
-    "both indexes of its archive are damaged",
+    "nothing of its archive is good",
     (dir) => {
       const archive = join(dir, "runs", bad, "journal", "archive.0.tla")
-      truncateSync(archive, Math.max(100, statSync(archive).size - 4_096))
+      writeFileSync(archive, readFileSync(archive).fill(7, 100))
     }
   ],
   [
@@ -158,5 +158,18 @@ describe("a run that cannot be read and is written", () => {
         assert.isTrue(existsSync(join(dir, "runs", bad)))
       })
     )
+  )
+
+  it.live(
+    "J11.6: is named where its archive was cut off before the first segment, and passes for no empty folder",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { say } = yield* folder((dir) => truncateSync(join(dir, "runs", bad, "journal", "archive.0.tla"), 100))
+          assert.include((yield* say("runs")).err, bad)
+          assert.strictEqual((yield* say("show", bad)).code, 1)
+          assert.notInclude((yield* say("doctor")).out, "none has begun")
+        })
+      )
   )
 })
