@@ -57,15 +57,14 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
   const shared = { storage, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
   const writerIds = new WriterIds(storage)
   const runFolder = (run: string) => storage.join(folder, "runs", run)
-  const keepOutOfGit = Effect.gen(function* () {
-    const path = storage.join(folder, ".gitignore")
-    if ((yield* storage.read(path)) === undefined) yield* storage.replace(path, encodeText("*\n"), { sync: false })
-  })
+  // J1.4: in a folder of the user's own it would hide the user's files.
+  const keepOutOfGit = storage.replace(storage.join(folder, ".gitignore"), encodeText("*\n"), { sync: false })
   const write = Effect.fnUntraced(function* ({ run, role, of, bufferBytes }: WriterOptions) {
     const id = WriterId.make(yield* storage.randomHex(8))
     const journal = storage.join(runFolder(run), "journal")
+    const isNew = (yield* storage.list(folder)).length === 0
     yield* storage.makeFolder(journal)
-    yield* keepOutOfGit
+    if (isNew) yield* keepOutOfGit
     yield* storage.lock(storage.join(journal, `${id}.lock`))
     const { name: host, boot, pid } = storage.host
     const random = Number.parseInt(yield* storage.randomHex(4), 16)

@@ -311,7 +311,7 @@ const drain = (deliveries: ReadonlySet<RunDelivery>, longest: Duration.Duration,
     if (left.length === 0) return
     const names = left.map(({ started }) => started.run.name).join(", ")
     yield* Effect.logWarning(
-      `tracelet: not everything of ${names} is delivered. It is kept in ${folder}; \`tracelet sync\` sends it.`
+      `tracelet: not everything of ${names} is delivered. What its journal holds is kept in ${folder}; \`tracelet sync\` sends it.`
     )
   })
 

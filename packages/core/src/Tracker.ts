@@ -224,7 +224,7 @@ export const logParams = (params: { readonly [key: string]: unknown }): Effect.E
       else if (json === undefined) writer.refuse("param: the value has no JSON form", key)
       else entries.push([key, json])
     }
-    if (entries.length > 0) writer.event({ _tag: "Params", time, params: Object.fromEntries(entries) })
+    if (entries.length > 0) writer.params(time, Object.fromEntries(entries))
   })
 
 /** Sets tags: labels, or keys with values. Another value for a key takes the place of the one before. */

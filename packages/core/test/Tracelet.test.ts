@@ -192,6 +192,21 @@ describe("Tracelet.layer", () => {
     })
   )
 
+  it.live("J6.1: refuses the one param that is too long, and keeps the others of the call", () =>
+    Effect.gen(function* () {
+      const said: Array<string> = []
+      const loggers = new Set([Logger.make(({ message }) => void said.push(String(message)))])
+      const recording = Recording.make()
+      yield* Tracker.logParams({ lr: 1, weights: "y".repeat(70_000_000), layers: [64] }).pipe(
+        Tracker.withRun(),
+        Effect.provide(tracking(recording)),
+        Effect.provideService(Logger.CurrentLoggers, loggers)
+      )
+      assert.deepStrictEqual(recording.others, ["Params", "Params"])
+      assert.include(said.join("\n"), 'param: it is longer than 64 MiB ("weights")')
+    })
+  )
+
   it.live("records its backends without their secrets", () =>
     Effect.gen(function* () {
       const recording = Recording.make()

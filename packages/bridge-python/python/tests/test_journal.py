@@ -51,6 +51,16 @@ def test_layout_and_modes(folder: Path) -> None:
         assert stat.S_IMODE(entry.stat().st_mode) == (0o700 if entry.is_dir() else 0o600), entry
 
 
+def test_a_folder_of_the_users_own_is_not_hidden_from_git(folder: Path) -> None:
+    """J1.4"""
+    folder.mkdir()
+    (folder / "notes.py").write_text("1")
+    tracelet.start_logging("here")
+    tracelet.stop_logging()
+    assert (folder / "runs").exists()
+    assert not (folder / ".gitignore").exists()
+
+
 def test_header(folder: Path) -> None:
     """J2.1, J2.2, J2.4: the first segment of a primary writer; behind its records lies nothing but zeros."""
     run = tracelet.start_logging("header")

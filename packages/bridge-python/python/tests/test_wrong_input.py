@@ -326,6 +326,17 @@ def test_params_of_any_kind(folder: Path) -> None:
     assert (second, third, fourth) == ({"good": 1}, {"kept": 5}, {"lr": 0.5})
 
 
+def test_a_param_that_is_too_large_takes_no_other_with_it(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """J6.1"""
+    run = tracelet.start_logging("large")
+    run.log_params({"lr": 1, "weights": "y" * 70_000_000, "layers": [64]})
+    tracelet.stop_logging()
+    assert run.refused == {"size": 1}
+    assert "the param 'weights' (str)" in caplog.text
+    params = [p["params"] for p in primary(only_run(folder)).payloads("params")]
+    assert params == [{"lr": 1}, {"layers": [64]}]
+
+
 class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")

@@ -9,7 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { isJsonObject } from "../JsonObject.ts"
+import { isJsonObject, type JsonObject } from "../JsonObject.ts"
 import * as Name from "../Name.ts"
 import { isStep } from "../Point.ts"
 import type { JournalStorage, StorageError } from "../JournalStorage.ts"
@@ -32,6 +32,9 @@ const retryAfter = Duration.seconds(1)
 
 /** How often a writer says that it lives where its lock does not (J5.7). */
 const heartbeatEvery = Duration.seconds(30)
+
+/** Why what has a JSON form is refused. */
+const tooLong = "it is longer than 64 MiB"
 
 /** Why a context is refused. */
 export const contextProblem = "the context is not an object of at most 16 texts, booleans or finite numbers"
@@ -148,7 +151,18 @@ export class JournalWriter {
 
   /** Anything but a point, already checked. */
   event(event: Payload): void {
-    if (!this.group.event(event)) this.refuse("a value that JSON has no form for, or more than 64 MiB", event._tag)
+    if (!this.group.event(event)) this.refuse(tooLong, event._tag)
+    this.wake()
+  }
+
+  /** Together or, where that is too much, each by itself: one that is too long takes no other with it. */
+  params(time: number, params: JsonObject): void {
+    if (!this.group.event({ _tag: "Params", time, params })) {
+      for (const [key, value] of Object.entries(params)) {
+        const fits = this.group.event({ _tag: "Params", time, params: Object.fromEntries([[key, value]]) })
+        if (!fits) this.refuse(`param: ${tooLong}`, key)
+      }
+    }
     this.wake()
   }
 

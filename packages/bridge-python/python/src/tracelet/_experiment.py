@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Callable, Union
 
 from . import __version__
-from ._format import PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
+from ._format import BLOB_BYTES_MAX, PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
 from ._ids import Identity
 from ._losses import RETRY_SECONDS
@@ -181,8 +181,7 @@ class Experiment:
                 except Exception as error:
                     detail = str(error) if isinstance(error, NotJson) else type(error).__name__
                     self._refusals.add("param", f"{describe(name)}: {detail}")
-            if clean:
-                self._record(PARAMS, {"params": clean})
+            self._record_params(clean)
         except Exception as error:
             self._fail(error)
 
@@ -530,6 +529,25 @@ class Experiment:
         if not self.is_disabled:
             self._refusals.add("lost" if self.is_running else "inactive", describe(what))
         return None
+
+    def _record_params(self, params: dict[str, Json]) -> None:
+        """Records params together or, where that is too much, each by itself: one that is too large takes no other."""
+        if not params:
+            return
+        writer = self._open_writer(next(iter(params)))
+        if writer is None:
+            return
+        now = time.time()
+        payload = encode({"time": now, "params": dict(params)})
+        if len(payload) <= BLOB_BYTES_MAX:
+            writer.record(PARAMS, payload)
+            return
+        for name, value in params.items():
+            payload = encode({"time": now, "params": {name: value}})
+            if len(payload) <= BLOB_BYTES_MAX:
+                writer.record(PARAMS, payload)
+            else:
+                self._refusals.add("size", f"the param {describe(name)}, {len(payload)} bytes")
 
     def _record(self, kind: int, fields: dict[str, Json]) -> None:
         writer = self._open_writer(next(iter(fields)))

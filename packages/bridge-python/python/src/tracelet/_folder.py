@@ -37,12 +37,14 @@ def find_folder(start: str | None = None) -> str:
 
 
 def make_folder(folder: str) -> None:
-    """Makes the folder with mode 0700 and a `.gitignore` that hides it, unless it is there.
+    """Makes the folder with mode 0700 and, where it holds nothing yet (J1.4), a `.gitignore` that hides it.
 
     Raises:
         OSError: it cannot be made.
     """
     make_private(folder)
+    if os.listdir(folder):
+        return
     try:
         fd = os.open(os.path.join(folder, ".gitignore"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
