@@ -15,7 +15,7 @@ import * as Histories from "./support/histories.ts"
 import { ModelDisk } from "./support/modelDisk.ts"
 
 // `npm test` asks for 10,000, `npm run histories` for 100,000.
-const count = Math.ceil(Number(process.env["HISTORIES"] ?? 600) / 2)
+const count = Math.ceil(Number(process.env["HISTORIES"] ?? 3_000) / 10)
 const firstSeed = Number(process.env["SEED"] ?? 1)
 
 describe(`an archive, over ${count} generated histories`, () => {

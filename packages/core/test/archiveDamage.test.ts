@@ -10,7 +10,7 @@ import { makeMemory } from "../src/internal/memoryStorage.ts"
 import { archived, journal, names, read, write } from "./support/archives.ts"
 import * as Histories from "./support/histories.ts"
 
-const count = Math.ceil(Number(process.env["HISTORIES"] ?? 600) / 20)
+const count = Math.ceil(Number(process.env["HISTORIES"] ?? 6_000) / 200)
 const firstSeed = Number(process.env["SEED"] ?? 1)
 const path = `${journal}/archive.0.tla`
 

@@ -24,7 +24,7 @@ import { random } from "./support/histories.ts"
 import { makeHost, type Host } from "./support/hosts.ts"
 import * as Oracle from "./support/oracle.ts"
 
-const histories = Math.ceil(Number(process.env["HISTORIES"] ?? 600) / 2)
+const histories = Math.ceil(Number(process.env["HISTORIES"] ?? 3_000) / 10)
 const together = 50
 const firstSeed = Number(process.env["SEED"] ?? 1)
 
