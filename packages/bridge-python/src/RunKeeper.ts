@@ -6,7 +6,7 @@ import type { BackendStanding } from "@tracelet/core/BackendStanding"
 import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
-import { RunId } from "@tracelet/core/Run"
+import { isOpen, RunId } from "@tracelet/core/Run"
 import type { RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal, Writer } from "@tracelet/core/RunJournal"
 import type { Configured } from "@tracelet/core/StatefulProcessor"
@@ -354,8 +354,6 @@ export class RunKeeper {
     })
   }
 }
-
-const isOpen = (status: RunView["status"]): boolean => status === "running" || status === "stale"
 
 /** The backend has closed the run, or nothing more happens to it here by itself. */
 const isSettled = (state: BackendStanding["state"]): boolean =>

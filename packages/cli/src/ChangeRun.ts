@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Journal } from "@tracelet/core/Journal"
-import type { RunId } from "@tracelet/core/Run"
+import { isOpen, type RunId } from "@tracelet/core/Run"
 import type { Renamed, Tags } from "@tracelet/core/RunEvent"
 import * as Agents from "./Agents.ts"
 import { CommandError } from "./Failure.ts"
@@ -65,7 +65,7 @@ const append = (run: RunId, of: string, payload: Renamed | Tags) =>
 
 const deliver = (before: Report.Report, known: Lookup.Known) =>
   Effect.gen(function* () {
-    const isRunning = before.status === "running" || before.status === "stale"
+    const isRunning = isOpen(before.status)
     const { results } = yield* SyncRuns.sync({
       known,
       wanted: before.id,

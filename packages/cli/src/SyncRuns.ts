@@ -13,6 +13,7 @@ import { Journal } from "@tracelet/core/Journal"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as Pipeline from "@tracelet/core/Pipeline"
 import type { RunStarted } from "@tracelet/core/RunEvent"
+import { isOpen, type Status } from "@tracelet/core/Run"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import type { Found, Running } from "./Agents.ts"
 import * as CatchUp from "./CatchUp.ts"
@@ -132,10 +133,8 @@ const isDone = (
     return !isInStore || (yield* CatchUp.isCurrent(run.id, rows.get(run.id)))
   })
 
-const isOpen = (status: string): boolean => status === "running" || status === "stale"
-
 /** Nothing more happens by itself: all is sent, and closed where the run is over, or what is left waits for somebody to act. */
-const isSettledIn = (status: string, backends: Output.Backends): boolean =>
+const isSettledIn = (status: Status, backends: Output.Backends): boolean =>
   Object.values(backends).every(
     ({ pending, state }) =>
       state === "held" ||
@@ -248,7 +247,7 @@ const withTrouble = (standing: Output.Backend, trouble: string | undefined): Out
     : { ...standing, state: "held", reason: trouble }
 
 /** A run that is over is drained when it is closed everywhere; a running one, when nothing of it is behind. */
-const isDrained = (status: string, backends: Output.Backends): boolean =>
+const isDrained = (status: Status, backends: Output.Backends): boolean =>
   Object.values(backends).every(({ pending, state }) =>
     isOpen(status) ? pending === 0 : pending === 0 && state === "done"
   )

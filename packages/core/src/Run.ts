@@ -20,6 +20,9 @@ export type WriterId = typeof WriterId.Type
 export const Status = Schema.Literals(["running", "finished", "failed", "killed", "stale"])
 export type Status = typeof Status.Type
 
+/** Whether more may come: a writer lives, or it cannot be known from here whether one does. */
+export const isOpen = (status: Status): status is "running" | "stale" => status === "running" || status === "stale"
+
 export const EndStatus = Schema.Literals(["finished", "failed", "killed"])
 export type EndStatus = typeof EndStatus.Type
 

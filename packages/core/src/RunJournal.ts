@@ -385,7 +385,7 @@ export class RunJournal {
         else if (finished?.status === "failed") statuses.push("failed")
       }
       const status = statuses.length === 0 && writers.length > 0 ? "finished" : Run.worst(statuses)
-      return { status, endedAt: status === "running" || status === "stale" ? undefined : endedAt }
+      return { status, endedAt: Run.isOpen(status) ? undefined : endedAt }
     })
   }
 

@@ -159,8 +159,7 @@ const whenFull = (
   values: Values,
   options: (LogOptions & { readonly onFull?: "fail"; readonly durable?: true }) | undefined
 ): Effect.Effect<void, BufferFull | JournalError, CurrentRun> => {
-  const names = namesOf(values)
-  if (current.writer.isClosed) return whenEnded(current, names.join(", "), options)
+  if (current.writer.isClosed) return whenEnded(current, namesOf(values).join(", "), options)
   if (options?.onFull === "fail") {
     const message = `The buffer of run ${current.run.name} is full: ${why(current)}. Nothing of this call was kept.`
     return Effect.fail(new BufferFull({ message }))
@@ -168,9 +167,10 @@ const whenFull = (
   if (options?.durable === true) return Effect.andThen(current.flush, log(values, { ...plain(options), durable: true }))
   // While the disk takes nothing, waiting for it would stop the caller's work.
   if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
-    return Effect.sync(() =>
+    return Effect.sync(() => {
+      const names = namesOf(values)
       current.writer.refuse(`the buffer was full: ${why(current)}`, names.join(", "), names.length)
-    )
+    })
   }
   return Effect.andThen(
     Effect.ignore(current.writer.commit),
