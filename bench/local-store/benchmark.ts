@@ -8,9 +8,9 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Backend, type Batch } from "@tracelet/core/Backend"
+import { Backend, openAlone, type Batch } from "@tracelet/core/Backend"
 import { RunId } from "@tracelet/core/Run"
-import type { PointBatch } from "@tracelet/core/RunEvent"
+import { runStarted, type PointBatch } from "@tracelet/core/RunEvent"
 import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
 import * as LocalReader from "@tracelet/backend-local/LocalReader"
 
@@ -65,7 +65,7 @@ const makeBatches = ({ batchPoints, points, series }: Workload): ReadonlyArray<B
   return batches
 }
 
-const run = { id: RunId.make("a".repeat(32)), project: "bench", name: "bench", tags: {} }
+const started = runStarted(RunId.make("a".repeat(32)), { time: 1_790_000_000, project: "bench", name: "bench" })
 
 interface Measured {
   readonly write: number
@@ -86,19 +86,19 @@ const measureStore = (folder: string, workload: Workload, batches: ReadonlyArray
   return Effect.gen(function* () {
     const backend = yield* Backend
     const reader = yield* LocalReader.LocalReader
-    const open = yield* backend.open({ run, startedAt: 1_790_000_000, remote: null })
+    const open = yield* backend.open(openAlone(started))
     const [write] = yield* timed(
       Effect.gen(function* () {
         for (const batch of batches) yield* open.write(batch)
         yield* open.close({ status: "finished", endedAt: 1_790_001_000 })
       })
     )
-    const [summary, series] = yield* timed(reader.series(run.id))
+    const [summary, series] = yield* timed(reader.series(started.run.id))
     const stored = series.reduce((sum, { points }) => sum + points, 0)
     if (stored !== workload.points || series.length !== workload.series) throw new Error(`stored ${stored} points`)
     const id = series[0]?.id ?? -1
-    const [tail10k, last] = yield* timed(reader.points(run.id, id, { fromStep: workload.points - 10_000 }))
-    const [sampled, chart] = yield* timed(reader.points(run.id, id, { buckets: 200 }))
+    const [tail10k, last] = yield* timed(reader.points(started.run.id, id, { fromStep: workload.points - 10_000 }))
+    const [sampled, chart] = yield* timed(reader.points(started.run.id, id, { buckets: 200 }))
     if (workload.series === 1 && last.count !== 10_000) throw new Error(`read ${last.count} points`)
     if (workload.series === 1 && Math.max(...chart.values) < 999) throw new Error("the spike is gone")
     return { write, tail10k, summary, sampled } satisfies Measured

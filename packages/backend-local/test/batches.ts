@@ -1,11 +1,10 @@
 /** Batches as `Delivery` hands them over, made by hand: a writer's log is a list of records, each at a position of its own. */
-import type { Batch } from "@tracelet/core/Backend"
+import { openAlone, type Batch, type OpenRun } from "@tracelet/core/Backend"
 import type { Mark } from "@tracelet/core/Cursor"
 import type { Json } from "@tracelet/core/JsonObject"
 import { RunId } from "@tracelet/core/Run"
-import { slice, type PointBatch, type RunEvent, type Single } from "@tracelet/core/RunEvent"
+import { runStarted, slice, type PointBatch, type RunEvent, type Single } from "@tracelet/core/RunEvent"
 import type { Series } from "@tracelet/core/Series"
-import type { OpenRun } from "@tracelet/core/Backend"
 
 export interface Point {
   readonly series: Series
@@ -16,11 +15,8 @@ export interface Point {
 
 export const runId = RunId.make("0123456789abcdef0123456789abcdef")
 
-export const openRun = (over: Partial<OpenRun["run"]> = {}, startedAt = 100): OpenRun => ({
-  run: { id: runId, project: "digits", name: "baseline", tags: {}, ...over },
-  startedAt,
-  remote: null
-})
+export const openRun = (over: Partial<OpenRun["run"]> = {}, startedAt = 100): OpenRun =>
+  openAlone(runStarted(runId, { time: startedAt, project: "digits", name: "baseline", ...over }))
 
 /** Bytes between two records of a log. */
 const stride = 64

@@ -15,7 +15,7 @@ import * as LocalBackend from "@tracelet/backend-local/LocalBackend"
 import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { LocalReader, type RunRow } from "@tracelet/backend-local/LocalReader"
 import type { LocalStore } from "@tracelet/backend-local/LocalStore"
-import type { Backend } from "@tracelet/core/Backend"
+import { openAlone, type Backend } from "@tracelet/core/Backend"
 import type { BackendError } from "@tracelet/core/BackendError"
 import { noCounts, type Counts } from "@tracelet/core/Cursor"
 import type { Target } from "@tracelet/core/Delivery"
@@ -224,7 +224,7 @@ const fill = (
 ): Effect.Effect<Outcome, CatchUpError, Scope.Scope> =>
   Effect.gen(function* (): Effect.fn.Return<Outcome, CatchUpError, Scope.Scope> {
     const writers = yield* run.writersNow
-    const opened = yield* backend.open({ run: started.run, startedAt: started.time, remote: null })
+    const opened = yield* backend.open(openAlone(started))
     const keep = keeping(yield* Distribution.processorsOf(run))
     const derived = { views: Effect.succeed(yield* run.derived), isDone: () => true }
     const reader = yield* run.reader(new Map(), backend.capabilities.limits, derived)

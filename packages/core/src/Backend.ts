@@ -12,13 +12,16 @@
  * 6. With identity `position`, `confirmed` and the data of a write become visible together or not at all.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { BackendError } from "./BackendError.ts"
 import type { Capabilities } from "./Capabilities.ts"
 import type { Counts, Mark, Marks } from "./Cursor.ts"
+import type { StorageError } from "./JournalStorage.ts"
+import type { JsonObject } from "./JsonObject.ts"
 import type { Run, RunId, Status } from "./Run.ts"
-import type { RunEvent } from "./RunEvent.ts"
+import type { RunEvent, RunStarted } from "./RunEvent.ts"
 import type { WriteReport } from "./WriteReport.ts"
 
 /** Events of one writer, in order, from mark `from` (inclusive) to mark `to` (exclusive). */
@@ -33,14 +36,40 @@ export interface Batch {
   readonly rejected: number
 }
 
-/** What `open` is told about the run. */
+/** What `open` is told about the run, and what it may ask of its lane as long as the run is open. */
 export interface OpenRun {
   readonly run: Run
   /** Seconds since the Unix epoch. */
   readonly startedAt: number
+  /** The record it was begun with: its origin, its parent, the span it was begun under. */
+  readonly started: RunStarted
   /** The service's own name for the run, when it was opened before. */
   readonly remote: string | null
+  /** The same for another run of this folder, as far as this backend has opened it. */
+  readonly remoteOf: (run: RunId) => Effect.Effect<string | null, BackendError>
+  /**
+   * Makes a call that cannot be repeated, such as one that creates something there. An intent of that kind and detail is on the disk before
+   * it (journal.md J7.5), and goes when it has succeeded or was refused for good. `isUncertain`: an earlier call may have been applied; look for its effect first.
+   */
+  readonly once: <A>(
+    kind: string,
+    detail: JsonObject,
+    call: (isUncertain: boolean) => Effect.Effect<A, BackendError>
+  ) => Effect.Effect<A, BackendError>
+  /** Bytes of a file or medium that an event names by its digest, `sha256:<hex>`; fails with the code `ENOENT` when it is gone. */
+  readonly blob: (digest: string) => Stream.Stream<Uint8Array, StorageError>
 }
+
+/** `OpenRun` for who opens a run without a lane, in a bench or a test: nothing is known of other runs, and no intent is written. */
+export const openAlone = (started: RunStarted, blob: OpenRun["blob"] = () => Stream.empty): OpenRun => ({
+  run: started.run,
+  startedAt: started.time,
+  started,
+  remote: null,
+  remoteOf: () => Effect.succeed(null),
+  once: (_kind, _detail, call) => call(false),
+  blob
+})
 
 export interface EndRun {
   readonly status: Status

@@ -27,6 +27,7 @@ import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 import { at, countEvents, headOf, restOf } from "./internal/places.ts"
 import { check, claim, type Authority } from "./internal/authority.ts"
+import { lend, type Holder } from "./internal/lent.ts"
 
 export interface LaneStatus {
   readonly state: State
@@ -237,7 +238,13 @@ export class Lane {
       this.authority = claimed.authority
       if (claimed.authority === "own") this.epoch = claimed.cursor.epoch
       const { run, time } = this.started
-      const opened = yield* backend.open({ run, startedAt: time, remote: this.cursor.remote })
+      const opened = yield* backend.open({
+        ...lend(this.name, this.run, this.holder),
+        run,
+        startedAt: time,
+        started: this.started,
+        remote: this.cursor.remote
+      })
       if (opened.confirmed === undefined) {
         this.marks = new Map(Object.entries(this.cursor.writers))
       } else {
@@ -245,13 +252,22 @@ export class Lane {
         this.marks = new Map(confirmed.marks)
         this.cursor = { ...this.cursor, counts: confirmed.counts, closed: confirmed.closed }
       }
+      const isNamed = this.cursor.remote !== opened.remote
       this.cursor = { ...this.cursor, remote: opened.remote }
       // On the disk before anything is sent: from then on a cursor that is missing means that nothing was. And whoever goes on has to know
       // what is to be derived.
       const isPinned = identity !== "position" || this.derivations.processors.length > 0
-      if (known === undefined && isPinned) yield* this.save({ sync: true })
+      if ((known === undefined && isPinned) || isNamed) yield* this.save({ sync: true })
       return opened
     })
+  }
+
+  private get holder(): Holder {
+    return {
+      intents: () => this.cursor.intents,
+      setIntents: (intents) => void (this.cursor = { ...this.cursor, intents }),
+      save: Effect.suspend(() => this.save({ sync: true }))
+    }
   }
 
   private close(opened: BackendRun, reader: Reader): Effect.Effect<void, LaneError> {

@@ -54,9 +54,9 @@ export class Journal extends Context.Service<
 
 const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
   const storage = yield* JournalStorage
-  const shared = { storage, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
   const writerIds = new WriterIds(storage)
   const runFolder = (run: string) => storage.join(folder, "runs", run)
+  const shared = { storage, runFolder, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
   // J1.4: in a folder of the user's own it would hide the user's files.
   const keepOutOfGit = storage.replace(storage.join(folder, ".gitignore"), encodeText("*\n"), { sync: false })
   const write = Effect.fnUntraced(function* ({ run, role, of, bufferBytes }: WriterOptions) {
@@ -92,7 +92,7 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
     ),
     writerIds: (run) => writerIds.of(run, storage.join(runFolder(run), "journal")),
     newRunId: Effect.map(storage.randomHex(16), (id) => RunId.make(id)),
-    open: (run) => Effect.map(Effect.scope, (scope) => new RunJournal(shared, runFolder(run), run, scope)),
+    open: (run) => Effect.map(Effect.scope, (scope) => new RunJournal(shared, run, scope)),
     write
   })
 })

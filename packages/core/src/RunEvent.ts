@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 import { JsonObject, TagChanges } from "./JsonObject.ts"
 import { Id, Name } from "./Name.ts"
-import { defaultName, defaultProject, EndStatus, Run, WriterId, type RunId } from "./Run.ts"
+import { defaultName, defaultProject, EndStatus, Run, RunId, WriterId } from "./Run.ts"
 import { SeriesContext } from "./SeriesContext.ts"
 import type { SeriesTable } from "./Series.ts"
 
@@ -25,13 +25,41 @@ export const BackendReference = Schema.Struct({
 })
 export interface BackendReference extends Schema.Schema.Type<typeof BackendReference> {}
 
+/** Where a run was begun, which services show as its source. What is not known is left out. */
+export const Origin = Schema.Struct({
+  /** The script or entry point, as it was called. */
+  program: Schema.optionalKey(Schema.String),
+  user: Schema.optionalKey(Schema.String),
+  host: Schema.optionalKey(Schema.String),
+  git: Schema.optionalKey(
+    Schema.Struct({
+      commit: Schema.String,
+      branch: Schema.optionalKey(Schema.String),
+      /** URL of the remote, without user info. */
+      remote: Schema.optionalKey(Schema.String),
+      isDirty: Schema.optionalKey(Schema.Boolean)
+    })
+  )
+})
+export interface Origin extends Schema.Schema.Type<typeof Origin> {}
+
+/** The span a run was begun under, as W3C Trace Context writes ids. */
+export const TraceReference = Schema.Struct({
+  traceId: Schema.String.check(Schema.isPattern(/^[0-9a-f]{32}$/)),
+  spanId: Schema.String.check(Schema.isPattern(/^[0-9a-f]{16}$/))
+})
+export interface TraceReference extends Schema.Schema.Type<typeof TraceReference> {}
+
 export const RunStarted = Schema.TaggedStruct("RunStarted", {
   time: Time,
   run: Run,
   backends: Schema.Array(BackendReference),
   client: Schema.Struct({ language: Schema.String, version: Schema.String, tracelet: Schema.String }),
   rank: Schema.optionalKey(Schema.Int),
-  parent: Schema.optionalKey(Id)
+  /** Id of the run it is nested in. */
+  parent: Schema.optionalKey(RunId),
+  origin: Schema.optionalKey(Origin),
+  trace: Schema.optionalKey(TraceReference)
 })
 export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
 

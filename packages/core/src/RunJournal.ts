@@ -4,10 +4,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import type { Batch } from "./Backend.ts"
 import * as Cursor from "./Cursor.ts"
 import type { JournalStorage, StorageError } from "./JournalStorage.ts"
@@ -86,11 +88,16 @@ const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
 
 /** What all runs of a journal share. */
 export interface Shared {
+  /** Where a run lies. */
+  readonly runFolder: (run: string) => string
   readonly storage: JournalStorage["Service"]
   readonly chunk: Chunk
   /** Held while the chunk is in use. */
   readonly reading: Semaphore.Semaphore
 }
+
+/** Read of a blob at a time. */
+const blobPieceBytes = 256 * 1024
 
 const everything: Limits = { points: 65_536, bytes: 16 * 1024 * 1024 }
 
@@ -109,9 +116,9 @@ export class RunJournal {
   private readonly segments: SegmentFolder
 
   /** The scope is that of who opened it: probes under way end with it. */
-  constructor(shared: Shared, folder: string, id: Run.RunId, scope: Scope.Scope) {
+  constructor(shared: Shared, id: Run.RunId, scope: Scope.Scope) {
     this.shared = shared
-    this.folder = folder
+    this.folder = shared.runFolder(id)
     this.id = id
     this.scope = scope
     this.segments = new SegmentFolder(shared.storage, this.path("journal"), id)
@@ -119,6 +126,11 @@ export class RunJournal {
 
   get storage(): JournalStorage["Service"] {
     return this.shared.storage
+  }
+
+  /** Another run of the same journal. */
+  sibling(id: Run.RunId): RunJournal {
+    return new RunJournal(this.shared, id, this.scope)
   }
 
   private path(...parts: ReadonlyArray<string>): string {
@@ -295,6 +307,21 @@ export class RunJournal {
       }
       return [whole, missing] as const
     })
+  }
+
+  /** The bytes of a blob, by its digest `sha256:<hex>`, a piece at a time. */
+  blob(digest: string): Stream.Stream<Uint8Array, StorageError> {
+    return Stream.unwrap(
+      Effect.map(this.shared.storage.openRead(this.path("blobs", digest.replace(/^sha256:/, ""))), (file) =>
+        Stream.paginate(0, (offset) => {
+          const piece = new Uint8Array(blobPieceBytes)
+          return Effect.map(file.readInto(offset, piece), (count) => [
+            count === 0 ? [] : [piece.subarray(0, count)],
+            count < piece.length ? Option.none() : Option.some(offset + count)
+          ])
+        })
+      )
+    )
   }
 
   /**

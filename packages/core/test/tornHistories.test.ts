@@ -16,8 +16,13 @@ const firstSeed = Number(process.env["SEED"] ?? 1)
 
 const open = (history: Histories.History) =>
   Effect.map(Effect.scope, (scope: Scope.Scope) => {
-    const shared = { storage: history.memory.storage, chunk: new Chunk(), reading: Semaphore.makeUnsafe(1) }
-    return new RunJournal(shared, `memory/runs/${Histories.run}`, Histories.run, scope)
+    const shared = {
+      storage: history.memory.storage,
+      runFolder: () => `memory/runs/${Histories.run}`,
+      chunk: new Chunk(),
+      reading: Semaphore.makeUnsafe(1)
+    }
+    return new RunJournal(shared, Histories.run, scope)
   })
 
 describe(`a reader, over ${count + living} generated histories`, () => {

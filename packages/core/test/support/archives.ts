@@ -20,7 +20,11 @@ export const open = (storage: Storage) =>
   Effect.map(
     Effect.scope,
     (scope: Scope.Scope) =>
-      new RunJournal({ storage, chunk: new Chunk(), reading: Semaphore.makeUnsafe(1) }, folder, Histories.run, scope)
+      new RunJournal(
+        { storage, runFolder: () => folder, chunk: new Chunk(), reading: Semaphore.makeUnsafe(1) },
+        Histories.run,
+        scope
+      )
   )
 
 /** All that a reader finds from some marks on, by a run that is opened for it. */
