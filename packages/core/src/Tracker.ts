@@ -124,8 +124,7 @@ export function log(
   return Effect.withFiber<void, BufferFull | JournalError, CurrentRun>((fiber) => {
     const current = currentRun(fiber)
     if (current.writer.isFull) return whenFull(current, values, options)
-    writeValues(current, values, options)
-    return options?.durable === true ? current.flush : Effect.void
+    return writeValues(current, values, options) ? current.flush : Effect.void
   })
 }
 
@@ -133,38 +132,47 @@ const currentRun = (fiber: Fiber.Fiber<unknown, unknown>): CurrentRun["Service"]
   // The type of `log` asks for it; a fiber's own type does not say what it holds.
   Context.getUnsafe(fiber.context, CurrentRun)
 
+/** Whether the caller waits until they are durable. */
 const writeValues = (
   { clock, writer }: CurrentRun["Service"],
   values: Values,
-  options: LogOptions | undefined
-): void => {
+  options: FullOptions | undefined
+): boolean => {
   const time = clock.currentTimeMillisUnsafe() / 1000
+  let taken = 0
   // What is handed over may be anything, and may raise when it is read: never in the caller's loop.
   try {
-    let isEmpty = true
+    const isDurable = options?.durable === true
     for (const name in values) {
-      isEmpty = false
       writer.point(name, values[name], options?.step, options?.context, time)
+      taken++
     }
-    if (isEmpty && Json.entriesOf(values) === undefined) writer.refuse(notNamed, values)
+    if (taken === 0 && Json.entriesOf(values) === undefined) writer.refuse(notNamed, values)
+    return isDurable
   } catch (cause) {
-    writer.refuse("it raised when it was read", cause)
+    writer.refuse(raised, cause, Math.max(1, namesOf(values).length - taken))
+    return false
   }
 }
 
+type FullOptions = LogOptions & { readonly onFull?: "fail"; readonly durable?: true }
+
 const notNamed = "it is no object of names and values"
+const raised = "it raised when it was read"
 
 const whenFull = (
   current: CurrentRun["Service"],
   values: Values,
-  options: (LogOptions & { readonly onFull?: "fail"; readonly durable?: true }) | undefined
+  given: FullOptions | undefined
 ): Effect.Effect<void, BufferFull | JournalError, CurrentRun> => {
+  const options = readOptions(current, values, given)
+  if (options === undefined) return Effect.void
   if (current.writer.isClosed) return whenEnded(current, namesOf(values).join(", "), options)
-  if (options?.onFull === "fail") {
+  if (options.onFull === "fail") {
     const message = `The buffer of run ${current.run.name} is full: ${why(current)}. Nothing of this call was kept.`
     return Effect.fail(new BufferFull({ message }))
   }
-  if (options?.durable === true) return Effect.andThen(current.flush, log(values, { ...plain(options), durable: true }))
+  if (options.durable === true) return Effect.andThen(current.flush, log(values, { ...plain(options), durable: true }))
   // While the disk takes nothing, waiting for it would stop the caller's work.
   if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
     return Effect.sync(() => {
@@ -191,6 +199,25 @@ const whenEnded = (
   return Effect.logWarning(`tracelet: ${message}`)
 }
 
+/** Each option read once; where one of them raises, all the values are refused. */
+const readOptions = (
+  { writer }: CurrentRun["Service"],
+  values: Values,
+  given: FullOptions | undefined
+): FullOptions | undefined => {
+  try {
+    const { context, durable, onFull, step } = given ?? {}
+    return {
+      ...plain({ step, context }),
+      ...(durable === true ? { durable } : {}),
+      ...(onFull === "fail" ? { onFull } : {})
+    }
+  } catch (cause) {
+    writer.refuse(raised, cause, namesOf(values).length)
+    return undefined
+  }
+}
+
 /** What was handed over in the place of an object counts as one. */
 const namesOf = (values: unknown): ReadonlyArray<string> => {
   try {
@@ -200,10 +227,12 @@ const namesOf = (values: unknown): ReadonlyArray<string> => {
   }
 }
 
-const plain = (options: LogOptions | undefined): LogOptions => ({
-  ...(options?.step === undefined ? {} : { step: options.step }),
-  ...(options?.context === undefined ? {} : { context: options.context })
+const plain = ({ context, step }: Maybe<LogOptions>): LogOptions => ({
+  ...(step === undefined ? {} : { step }),
+  ...(context === undefined ? {} : { context })
 })
+
+type Maybe<A> = { readonly [K in keyof A]: A[K] | undefined }
 
 const why = ({ writer }: CurrentRun["Service"]): string => writer.failure?.message ?? "more is logged than is written"
 
@@ -264,7 +293,7 @@ const event = (
         try {
           write(current, now())
         } catch (cause) {
-          current.writer.refuse("it raised when it was read", `${describeValue(what)}: ${describeValue(cause)}`)
+          current.writer.refuse(raised, `${describeValue(what)}: ${describeValue(cause)}`)
         }
       })
     }

@@ -106,6 +106,42 @@ describe("a writer", () => {
     })
   )
 
+  for (const { options, when } of [
+    { when: "there is room", options: {} },
+    { when: "the buffer is full", options: { bufferBytes: 1, onFull: "dropNewest" } }
+  ] as const) {
+    it.live(`counts as refused what comes with options that raise when they are read: ${when}`, () =>
+      Effect.gen(function* () {
+        const recording = Recording.make()
+        const { loggers, said } = listen()
+        yield* Effect.gen(function* () {
+          if (options.bufferBytes !== undefined) {
+            // More than the buffer holds, and this fiber gives the writer no time until it yields.
+            yield* Tracker.log({ a: 1, b: 2 })
+          }
+          for (const key of ["durable", "onFull", "step", "context"]) {
+            if (key === "onFull" && options.bufferBytes === undefined) continue // There it is not read.
+            const raising = Object.defineProperty({}, key, {
+              get: () => {
+                throw new Error(`read ${key} not`)
+              }
+            })
+            yield* Tracker.log({ lost: 1, also: 2 }, untyped(raising))
+          }
+        }).pipe(
+          Tracker.withRun(),
+          Effect.provide(Layer.provide(tracked(recording, options), Journal.layerMemory)),
+          Effect.provideService(Logger.CurrentLoggers, loggers)
+        )
+        const count = options.bufferBytes === undefined ? 6 : 8
+        assert.include(said.join("\n"), `${count} values of run`)
+        assert.include(said.join("\n"), "not kept: it raised when it was read")
+        assert.isFalse(recording.points.some(({ name }) => name === "lost" || name === "also"))
+        assert.strictEqual(recording.closed[0]?.status, "finished")
+      })
+    )
+  }
+
   it.live("does not stop the program while the disk takes nothing: counts what is lost, and says why", () =>
     Effect.gen(function* () {
       const recording = Recording.make()
