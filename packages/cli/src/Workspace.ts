@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import { fileFor } from "@tracelet/backend-local/LocalPlugin"
 import * as LocalReader from "@tracelet/backend-local/LocalReader"
 import * as LocalStore from "@tracelet/backend-local/LocalStore"
-import { JournalStorage } from "@tracelet/core/JournalStorage"
+import { JournalStorage, type StorageError } from "@tracelet/core/JournalStorage"
 import * as Journal from "@tracelet/core/Journal"
 import * as Folder from "@tracelet/platform-node/Folder"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
@@ -32,11 +32,11 @@ export const place = (given: string | undefined): Effect.Effect<Place["Service"]
     return { dir, how: isFromEnvironment ? "TRACELET_DIR" : "the working directory" }
   })
 
-export const layer = (given: string | undefined): Layer.Layer<Workspace, never, Session> =>
+export const layer = (given: string | undefined): Layer.Layer<Workspace, StorageError, Session> =>
   Layer.unwrap(Effect.map(place(given), (found) => layerAt(found).pipe(Layer.provide(NodePlatform.layer))))
 
 /** The same for a folder that is known, on any storage. */
-export const layerAt = (found: Place["Service"]): Layer.Layer<Workspace, never, JournalStorage> =>
+export const layerAt = (found: Place["Service"]): Layer.Layer<Workspace, StorageError, JournalStorage> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const file = yield* fileFor({ folder: found.dir, isInMemory: false, storage: yield* JournalStorage })

@@ -5,16 +5,19 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { JournalStorage, layerMemory as storageInMemory, type StorageError } from "./JournalStorage.ts"
+import { JournalStorage, layerMemory as storageInMemory, StorageError } from "./JournalStorage.ts"
 import { idPattern } from "./Name.ts"
 import { RunId, WriterId } from "./Run.ts"
 import { RunJournal } from "./RunJournal.ts"
 import { encodeText } from "./internal/bytes.ts"
 import { JournalWriter } from "./internal/journalWriter.ts"
+import { describeValue } from "./internal/describeValue.ts"
 import type { Role } from "./internal/segment.ts"
 import { WriterIds } from "./internal/writerIds.ts"
+import { folderProblem } from "./internal/wiring.ts"
 import { Chunk } from "./internal/writerTail.ts"
 
 export type { JournalWriter, OnFull } from "./internal/journalWriter.ts"
@@ -97,9 +100,18 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
   })
 })
 
-/** The journals of `dir`, on the platform's disk. The folder is made with the first run. */
-export const layerFile = (options: { readonly dir: string }): Layer.Layer<Journal, never, JournalStorage> =>
-  Layer.effect(Journal, make(options.dir, false))
+/** The journals of `dir`, on the platform's disk. The folder is made with the first run. Fails where `dir` is no path. */
+export const layerFile = (options: { readonly dir: string }): Layer.Layer<Journal, StorageError, JournalStorage> =>
+  Layer.effect(
+    Journal,
+    Effect.suspend(() => {
+      // Untyped code may leave the options out.
+      const dir: unknown = Predicate.hasProperty(options, "dir") ? options.dir : undefined
+      const message = folderProblem(dir)
+      if (message === undefined) return make(options.dir, false)
+      return Effect.fail(new StorageError({ operation: "use the folder", path: describeValue(dir), code: "", message }))
+    })
+  )
 
 /** Journals that end with the process. */
 export const layerMemory: Layer.Layer<Journal> = Layer.provide(

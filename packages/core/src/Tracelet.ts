@@ -32,6 +32,7 @@ import { StatefulProcessor, type Configured } from "./StatefulProcessor.ts"
 import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
 import { describeValue } from "./internal/describeValue.ts"
 import { now, type JournalWriter } from "./internal/journalWriter.ts"
+import { layerProblem, runProblem, unwantedOption } from "./internal/wiring.ts"
 
 /** Version of all packages of a release. */
 export const version = "0.1.0"
@@ -118,6 +119,9 @@ export const layer = <
 const make = Effect.fnUntraced(function* (
   options: Options<Backends, ReadonlyArray<ConfiguredPlugin<Source, unknown, unknown>>, ReadonlyArray<AnyProcessor>>
 ) {
+  yield* checked("What Tracelet.layer was given", () => layerProblem(options))
+  const longest = yield* toDuration("drain", options.drain ?? "30 seconds")
+  const retention = yield* toPolicy(options.retention)
   const journal = yield* Journal
   const scope = yield* Effect.scope
   const memoMap = yield* Layer.CurrentMemoMap
@@ -130,7 +134,7 @@ const make = Effect.fnUntraced(function* (
       pure.push(processor)
       continue
     }
-    const service = Context.get(yield* build(processor), StatefulProcessor)
+    const service = yield* serviceOf(yield* build(processor), StatefulProcessor, processor, "processors")
     const problem = processorProblem(service.name, stateful)
     if (problem !== undefined) return yield* new RunOptionsError({ message: problem })
     stateful.push({ ...service, id: processor.id, version: processor.version, config: yield* processor.recorded })
@@ -145,21 +149,22 @@ const make = Effect.fnUntraced(function* (
   for (const [name, plugin] of Object.entries(options.backends)) {
     if (!Name.idPattern.test(name)) return yield* new RunOptionsError({ message: nameProblem(name) })
     targets.set(name, {
-      backend: Context.get(yield* build(plugin), Backend),
+      backend: yield* serviceOf(yield* build(plugin), Backend, plugin, "backends"),
       route: routes.get(name),
       processors: pure,
       permits: yield* Semaphore.make(lanesAtOnce)
     })
     references.push(yield* reference(name, plugin))
   }
-  yield* Effect.forkScoped(prune(journal, options.retention, targets))
+  yield* Effect.forkScoped(prune(journal, retention, targets))
   const sources: Array<Source["Service"]> = []
-  for (const plugin of options.collectors ?? []) sources.push(Context.get(yield* build(plugin), Source))
+  for (const plugin of options.collectors ?? []) {
+    sources.push(yield* serviceOf(yield* build(plugin), Source, plugin, "collectors"))
+  }
 
   const deliveries = new Set<RunDelivery>()
   // Of its own, since what is forked from the layer's scope later would be closed before the finalizer here, which waits for it.
   const delivering = yield* Scope.make()
-  const longest = Duration.fromInputUnsafe(options.drain ?? "30 seconds")
   yield* Effect.addFinalizer((exit) =>
     Effect.andThen(drain(deliveries, longest, journal.folder), Scope.close(delivering, exit))
   )
@@ -212,18 +217,56 @@ const make = Effect.fnUntraced(function* (
   return Tracker.of({ backends: [...targets.keys()], startRun })
 })
 
+/** Fails with what `find` finds; where options cannot even be read, with that. */
+const checked = (what: string, find: () => string | undefined): Effect.Effect<void, RunOptionsError> =>
+  Effect.flatMap(
+    Effect.try({
+      try: find,
+      catch: (cause) => new RunOptionsError({ message: `${what} cannot be read: ${describeValue(cause)}.` })
+    }),
+    (problem) => (problem === undefined ? Effect.void : Effect.fail(new RunOptionsError({ message: problem })))
+  )
+
+const toDuration = (path: string, input: Duration.Input): Effect.Effect<Duration.Duration, RunOptionsError> =>
+  Effect.mapError(
+    Effect.fromOption(Duration.fromInput(input)),
+    () =>
+      new RunOptionsError({
+        message: unwantedOption(path, input, 'a duration such as "30 seconds"')
+      })
+  )
+
+const toPolicy = Effect.fnUntraced(function* (
+  retention: { readonly age?: Duration.Input; readonly bytes?: number } | undefined
+) {
+  if (retention === undefined) return undefined
+  const { age, bytes } = retention
+  const policy: Retention.Policy = {
+    ...(age === undefined ? {} : { age: yield* toDuration("retention.age", age) }),
+    ...(bytes === undefined ? {} : { bytes })
+  }
+  return policy
+})
+
+/** What a plugin was put here for; only types say that its layer gives it. */
+const serviceOf = <I, S>(
+  built: Context.Context<I>,
+  service: Context.Key<I, S>,
+  { id }: { readonly id: string },
+  place: string
+): Effect.Effect<S, RunOptionsError> =>
+  Effect.mapError(
+    Effect.fromOption(Context.getOption(built, service)),
+    () => new RunOptionsError({ message: `${id} is none of what \`${place}\` of Tracelet.layer takes.` })
+  )
+
 /** Beside everything else, and never in its way. */
 const prune = (
   journal: Journal["Service"],
-  retention: { readonly age?: Duration.Input; readonly bytes?: number } | undefined,
+  policy: Retention.Policy | undefined,
   targets: ReadonlyMap<string, Target>
 ): Effect.Effect<void> => {
-  if (retention === undefined) return Effect.void
-  const { age, bytes } = retention
-  const policy: Retention.Policy = {
-    ...(age === undefined ? {} : { age: Duration.fromInputUnsafe(age) }),
-    ...(bytes === undefined ? {} : { bytes })
-  }
+  if (policy === undefined) return Effect.void
   return Retention.apply(journal, policy, () => Effect.succeed(targets)).pipe(
     Effect.catchCause((cause) => Effect.logWarning("tracelet: old runs are not removed", cause)),
     Effect.asVoid
@@ -237,6 +280,7 @@ const withDefaults = (
 
 const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions) {
   // As untyped data comes, it may be anything, and may raise when it is read.
+  yield* checked("A run's options", () => runProblem(options))
   const { project, name, tags } = yield* Effect.try({
     try: () => withDefaults(id, options),
     catch: (cause) => new RunOptionsError({ message: `A run's options cannot be read: ${describeValue(cause)}.` })
@@ -246,7 +290,10 @@ const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions
     if (problem !== undefined) return yield* new RunOptionsError({ message: `A run's project and name: ${problem}.` })
   }
   const problems: Array<string> = []
-  const legal = toTags(tags, (problem) => problems.push(problem))
+  const legal = yield* Effect.try({
+    try: () => toTags(tags, (problem) => problems.push(problem)),
+    catch: (cause) => new RunOptionsError({ message: `A run's tags cannot be read: ${describeValue(cause)}.` })
+  })
   if (problems[0] !== undefined) return yield* new RunOptionsError({ message: `A run's tags: ${problems[0]}.` })
   return { id, project, name, tags: legal }
 })

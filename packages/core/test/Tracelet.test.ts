@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import { describe } from "vitest"
 import { held, poison, transient } from "../src/BackendError.ts"
 import * as Journal from "../src/Journal.ts"
+import * as JournalStorage from "../src/JournalStorage.ts"
 import * as Processor from "../src/Processor.ts"
 import * as Route from "../src/Route.ts"
 import * as Tracelet from "../src/Tracelet.ts"
@@ -23,6 +24,9 @@ const logMany = (count: number) =>
     yield* Tracker.logParams({ lr: 0.1, layers: [64, 32] })
     for (let step = 0; step < count; step++) yield* Tracker.log({ loss: step / 2 }, { step })
   }).pipe(Tracker.withRun({ project: "p", name: "n", tags: ["demo"] }))
+
+/** What the types let nobody write. */
+const untyped = (value: unknown) => JSON.parse("[null]", () => value)
 
 const steps = (recording: ReturnType<typeof Recording.make>) => recording.points.map(({ step }) => step)
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
@@ -258,6 +262,96 @@ describe("Tracelet.layer", () => {
     })
   )
 
+  it.live("fails with an error that says what was given and what is wanted, where no compiler saw the wiring", () =>
+    Effect.gen(function* () {
+      const local = Recording.plugin(Recording.make()).plugin()
+      const raising = {
+        get backends(): never {
+          throw new Error("read me not")
+        }
+      }
+      const cases: ReadonlyArray<readonly [unknown, string]> = [
+        [undefined, "What Tracelet.layer was given is undefined, and an object"],
+        [raising, "What Tracelet.layer was given cannot be read: Error: read me not."],
+        [{}, "`backends` of Tracelet.layer is undefined, and an object such as { local: Local.plugin() } is wanted."],
+        [{ backends: [local] }, "`backends` of Tracelet.layer is a list"],
+        [{ backends: { local: null } }, "`backends.local` of Tracelet.layer is null, and a configured plugin"],
+        [{ backends: { local: "secret" } }, "`backends.local` of Tracelet.layer is a text, and a configured plugin"],
+        [{ backends: { local: Recording.plugin(Recording.make()) } }, "what its function `plugin` returns"],
+        [{ backends: { local: () => local } }, "what its function `plugin` returns"],
+        [
+          { backends: { local }, routes: { local: "points" } },
+          "`routes.local` of Tracelet.layer is a text, and a route"
+        ],
+        [{ backends: { local }, routes: 5 }, "`routes` of Tracelet.layer is 5"],
+        [{ backends: { local }, processors: [{ id: "x" }] }, "`processors[0]` of Tracelet.layer is an object"],
+        [{ backends: { local }, processors: {} }, "`processors` of Tracelet.layer is an object, and a list"],
+        [{ backends: { local }, processors: [local] }, `${local.id} is none of what \`processors\``],
+        [{ backends: { local }, collectors: [null] }, "`collectors[0]` of Tracelet.layer is null"],
+        [{ backends: { local }, collectors: [local] }, `${local.id} is none of what \`collectors\``],
+        [{ backends: { local }, drain: "soon" }, "`drain` of Tracelet.layer is a text, and a duration"],
+        [{ backends: { local }, onFull: "fail" }, '`onFull` of Tracelet.layer is a text, and "block" or "dropNewest"'],
+        [{ backends: { local }, bufferBytes: -1 }, "`bufferBytes` of Tracelet.layer is -1, and a number of bytes"],
+        [{ backends: { local }, retention: { age: "old" } }, "`retention.age` of Tracelet.layer is a text"],
+        [{ backends: { local }, retention: { bytes: null } }, "`retention.bytes` of Tracelet.layer is null"]
+      ]
+      for (const [options, expected] of cases) {
+        const wiring: { readonly backends: {} } = untyped(options)
+        const layer = Tracelet.layer(wiring).pipe(Layer.provide(Journal.layerMemory))
+        const error: unknown = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.instanceOf(error, Tracker.RunOptionsError, expected)
+        assert.include(String(error), expected)
+        assert.notInclude(String(error), "secret")
+      }
+    })
+  )
+
+  it.live("fails with an error that says so where a run's options are none, and begins no run", () =>
+    Effect.gen(function* () {
+      const recording = Recording.make()
+      const raising = new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error("read me not")
+          }
+        }
+      )
+      yield* Effect.gen(function* () {
+        for (const [options, expected] of [
+          [5, "What a run was given as its options is 5, and an object"],
+          [null, "What a run was given as its options is null"],
+          ["digits", "What a run was given as its options is a text"],
+          [{ tags: raising }, "A run's tags cannot be read: Error: read me not."]
+        ] as const) {
+          const error: unknown = yield* Effect.flip(Effect.void.pipe(Tracker.withRun(untyped(options))))
+          assert.instanceOf(error, Tracker.RunOptionsError)
+          assert.include(String(error), expected)
+        }
+      }).pipe(Effect.provide(tracking(recording)))
+      assert.deepStrictEqual(recording.opened, [])
+    })
+  )
+
+  it.live("fails with an error that says so where a folder is no path", () =>
+    Effect.gen(function* () {
+      for (const [options, found] of [
+        [{ dir: 3 }, "3"],
+        [{ dir: "" }, "an empty text"],
+        [{}, "undefined"],
+        [undefined, "undefined"]
+      ] as const) {
+        const layer = Layer.provide(Journal.layerFile(untyped(options)), JournalStorage.layerMemory)
+        const error: unknown = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.instanceOf(error, JournalStorage.StorageError)
+        assert.include(
+          String(error),
+          `The folder of the journals is ${found}, and a path such as ".tracelet" is wanted.`
+        )
+      }
+    })
+  )
+
   it.live("J10.2: calls a run failed that failed and was interrupted", () =>
     Effect.gen(function* () {
       const recording = Recording.make()
@@ -298,8 +392,6 @@ describe("Tracelet.layer", () => {
           throw new Error("read me not")
         }
       }
-      // What the types let nobody write.
-      const untyped = (value: unknown) => JSON.parse("[null]", () => value)
       // It has no text: `String(mute)` raises.
       const mute: unknown = Object.create(null)
       const said: Array<string> = []
