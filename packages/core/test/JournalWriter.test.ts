@@ -74,6 +74,21 @@ describe("a writer", () => {
     })
   )
 
+  it.live("does not begin a run whose first record the disk does not take, and fails with what it said", () =>
+    Effect.gen(function* () {
+      const { disk, layer } = failingDisk()
+      disk.failures = Number.POSITIVE_INFINITY
+      let hasBegun = false
+      const error = yield* Effect.sync(() => void (hasBegun = true)).pipe(
+        Tracker.withRun(),
+        Effect.flip,
+        Effect.provide(Layer.provide(tracked(Recording.make()), layer))
+      )
+      assert.strictEqual(error._tag, "StorageError")
+      assert.isFalse(hasBegun)
+    })
+  )
+
   it.live("lets log wait for the writer when the buffer is full, and loses nothing", () =>
     Effect.gen(function* () {
       const recording = Recording.make()
@@ -227,7 +242,7 @@ describe("a writer", () => {
           yield* run.provide(Tracker.logParams(untyped(what)))
         }
         const error = yield* Effect.flip(Effect.scoped(Tracker.startRun(untyped(null))))
-        assert.include(error.message, "A run's options cannot be read")
+        assert.include(error.message, "What a run was given as its options is null")
       }).pipe(
         Effect.provide(Layer.provide(tracked(Recording.make()), Journal.layerMemory)),
         Effect.provideService(Logger.CurrentLoggers, loggers)

@@ -10,7 +10,7 @@ type Problem = string | undefined
 type Check = (path: string, value: unknown) => Problem
 
 /** `what` completes "… is null, and … is wanted". */
-export const unwanted = (what: string, value: unknown, wanted: string): string =>
+const unwanted = (what: string, value: unknown, wanted: string): string =>
   `${what} is ${given(value)}, and ${wanted} is wanted.`
 
 /** The same of an option by its path: `backends.local`. */
