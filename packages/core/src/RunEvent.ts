@@ -3,6 +3,7 @@
  * There is no variant for a single point. Each JSON kind of journal.md §5 has its Schema here; the bytes are `internal/records.ts`'s.
  */
 import * as Schema from "effect/Schema"
+import { FilePath } from "./FilePath.ts"
 import { JsonObject, TagChanges } from "./JsonObject.ts"
 import { Id, Name } from "./Name.ts"
 import { defaultName, defaultProject, EndStatus, Run, RunId, WriterId } from "./Run.ts"
@@ -119,6 +120,13 @@ export const mediaKinds = [
   "table"
 ] as const
 
+export type MediaKind = (typeof mediaKinds)[number]
+
+/** Most counts of a histogram (J5.11). */
+export const histogramCountsMax = 4_096
+
+const Bytes = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
 export const Media = Schema.TaggedStruct("Media", {
   time: Time,
   name: Name,
@@ -127,20 +135,66 @@ export const Media = Schema.TaggedStruct("Media", {
   kind: Schema.Literals(mediaKinds),
   mediaType: Schema.String,
   digest: Digest,
-  bytes: Schema.Int,
-  edges: Schema.optionalKey(Schema.Array(Schema.Finite)),
-  counts: Schema.optionalKey(Schema.Array(Schema.Finite))
+  bytes: Bytes,
+  edges: Schema.optionalKey(Schema.Array(Schema.Finite).check(Schema.isMaxLength(histogramCountsMax + 1))),
+  counts: Schema.optionalKey(Schema.Array(Schema.Finite).check(Schema.isMaxLength(histogramCountsMax)))
 })
 export interface Media extends Schema.Schema.Type<typeof Media> {}
 
+/** What an artifact may be; journals of later versions may know more. */
+export const artifactTypes = [
+  "model",
+  "checkpoint",
+  "weights",
+  "dataset",
+  "sample",
+  "image",
+  "audio",
+  "video",
+  "viz",
+  "report",
+  "config",
+  "code",
+  "custom"
+] as const
+
+export type ArtifactType = (typeof artifactTypes)[number]
+
+/** What the run used an artifact for, rather than made it: a dataset it was trained on (J5.16). */
+export const Input = Schema.Struct({
+  /** `training`, `evaluation`, … */
+  context: Schema.optionalKey(Schema.String),
+  /** Tells versions of the data apart, in the terms of whoever keeps it. */
+  digest: Schema.optionalKey(Schema.String),
+  /** `local`, `http`, `s3`, `huggingface`, …; the URI itself is the artifact's first reference. */
+  sourceType: Schema.optionalKey(Schema.String),
+  schema: Schema.optionalKey(Schema.Json),
+  profile: Schema.optionalKey(Schema.Json)
+})
+export interface Input extends Schema.Schema.Type<typeof Input> {}
+
+export const ArtifactFile = Schema.Struct({ path: FilePath, digest: Digest, bytes: Bytes })
+export interface ArtifactFile extends Schema.Schema.Type<typeof ArtifactFile> {}
+
+/** Most files, and most references, of one artifact (J5.15). */
+export const artifactFilesMax = 100_000
+
 export const Artifact = Schema.TaggedStruct("Artifact", {
   time: Time,
+  /** Where it lies among the run's artifacts, as `placeOf` says. */
   name: Name,
   type: Schema.String,
-  files: Schema.Array(Schema.Struct({ path: Schema.String, digest: Digest, bytes: Schema.Int })),
-  references: Schema.Array(Schema.String)
+  files: Schema.Array(ArtifactFile).check(Schema.isMaxLength(artifactFilesMax)),
+  references: Schema.Array(Schema.String).check(Schema.isMaxLength(artifactFilesMax)),
+  description: Schema.optionalKey(Schema.String),
+  metadata: Schema.optionalKey(JsonObject),
+  input: Schema.optionalKey(Input)
 })
 export interface Artifact extends Schema.Schema.Type<typeof Artifact> {}
+
+/** Where a file lies among the run's artifacts: a single file that the artifact is named after there, others in a folder of its name (J5.15). */
+export const placeOf = ({ name, files }: Pick<Artifact, "name" | "files">, path: string): string =>
+  files.length === 1 && (name === path || name.endsWith(`/${path}`)) ? name : `${name}/${path}`
 
 export const Console = Schema.TaggedStruct("Console", {
   time: Time,

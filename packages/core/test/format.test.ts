@@ -64,6 +64,24 @@ const everyKind: ReadonlyArray<Payload> = [
     files: [{ path: "m.bin", digest, bytes: 12 }],
     references: ["s3://x"]
   },
+  // A dataset that the run used, as J5.16 has it.
+  {
+    _tag: "Artifact",
+    time: 6,
+    name: "wine",
+    type: "dataset",
+    files: [],
+    references: ["https://example.org/wine.csv"],
+    description: "the red ones",
+    metadata: { rows: 178 },
+    input: {
+      context: "training",
+      digest: "v3",
+      sourceType: "http",
+      schema: [{ name: "hue", type: "double" }],
+      profile: null
+    }
+  },
   { _tag: "Console", time: 7, stream: "stderr", text: "warning\n" },
   {
     _tag: "Derived",
