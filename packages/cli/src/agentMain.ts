@@ -71,6 +71,8 @@ const main = (): void => {
   const retention = Settings.retention(process.env)
   // Better to keep all than to remove what nobody meant, or to deliver nothing.
   if (typeof retention === "string") console.error(`${retention}. Nothing is removed.`)
+  const odd = Settings.archiveProblem(process.env)
+  if (odd !== undefined) console.error(`${odd}.`)
   const fiber = Effect.runFork(program(parsed, typeof retention === "string" ? {} : retention))
   const leave = () => {
     fiber.interruptUnsafe()

@@ -132,6 +132,8 @@ describe("tracelet archive", () => {
         yield* tracelet(dir, ["sync", other, "--dir", "."])
         assert.isFalse(isArchived(dir, id))
         assert.isTrue(isArchived(dir, other))
+        const odd = yield* tracelet(dir, ["sync", "--dir", "."], { env: { TRACELET_ARCHIVE: "nope" } })
+        assert.include(odd.err, 'TRACELET_ARCHIVE="nope" was taken for on: on or off is wanted.\n')
       })
     )
   )

@@ -127,7 +127,10 @@ describe("an agent", { timeout: 60_000 }, () => {
           return agent.output()
         })
       yield* serve({})
-      assert.include(yield* serve({ TRACELET_RETENTION_AGE: "soon" }), '"soon" is no age')
+      assert.include(
+        yield* serve({ TRACELET_RETENTION_AGE: "soon" }),
+        '"soon" is no age: write 12h, 30d or 8w (--age, TRACELET_RETENTION_AGE)'
+      )
       assert.strictEqual(readdirSync(join(dir, "runs")).length, 2)
       yield* serve({ TRACELET_RETENTION_AGE: "30d" })
       assert.deepStrictEqual(readdirSync(join(dir, "runs")), [id("cc33")])

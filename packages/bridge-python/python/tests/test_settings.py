@@ -9,6 +9,7 @@ import pytest
 
 import tracelet
 from tracelet import TraceletSettings
+from tracelet.settings import flag
 
 
 def said(caplog: pytest.LogCaptureFixture) -> str:
@@ -60,9 +61,11 @@ def test_unknown_keys_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("TRACELET_BACKENDS", "mlflow")
     monkeypatch.setenv("TRACELET_MLFLOW_TRACKING_URI", "http://x")
+    monkeypatch.setenv("TRACELET_DISABLE", "1")
     TraceletSettings()
-    assert [r.getMessage() for r in caplog.records] == [
-        "tracelet: unknown variable TRACELET_BACKENDS (did you mean TRACELET_BACKEND?)"
+    assert sorted(r.getMessage() for r in caplog.records) == [
+        "tracelet: unknown variable TRACELET_BACKENDS (did you mean TRACELET_BACKEND?)",
+        "tracelet: unknown variable TRACELET_DISABLE (did you mean TRACELET_DISABLED?)",
     ]
 
 
@@ -76,6 +79,63 @@ def test_bad_values_are_passed_over(monkeypatch: pytest.MonkeyPatch, caplog: pyt
         300.0,
     )
     assert len([line for line in said(caplog).split("\n") if "was passed over" in line]) == 4
+
+
+@pytest.mark.parametrize(
+    ("variable", "wanted"),
+    [
+        ("STOP_WAIT", "auto, always or never (or true or false) is wanted; stop_timeout says how long"),
+        ("STOP_TIMEOUT", "a number of seconds is wanted"),
+        ("SIGTERM_TIMEOUT", "a number of seconds is wanted"),
+        ("METRICS_INTERVAL", "a number of seconds is wanted"),
+        ("TRACK_LIGHTNING", "true or false is wanted"),
+    ],
+)
+def test_a_variable_of_which_nothing_can_be_made_is_said_with_what_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, wanted: str
+) -> None:
+    monkeypatch.setenv(f"TRACELET_{variable}", "bogus")
+    TraceletSettings()
+    assert f"tracelet: TRACELET_{variable}='bogus' (str) was passed over: {wanted}" in said(caplog).split("\n")
+
+
+def test_whether_to_wait_is_taken_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in (("Never", "never"), (" ALWAYS ", "always"), ("auto", "auto"), ("no", "never")):
+        monkeypatch.setenv("TRACELET_STOP_WAIT", value)
+        assert TraceletSettings().stop_wait == expected
+
+
+def test_variables_that_are_no_settings_say_once_what_they_were_taken_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tracelet.settings._said", set())
+    monkeypatch.setenv("TRACELET_WRITER", "foo")
+    for _ in range(2):
+        tracelet.start_logging("with another writer")
+        tracelet.stop_logging(wait=False)
+    monkeypatch.setenv("TRACELET_AGENT", "perhaps")
+    assert [flag("TRACELET_AGENT", default=True) for _ in range(2)] == [True, True]
+    monkeypatch.setenv("TRACELET_DISABLED", "why not")
+    for _ in range(2):
+        assert tracelet.start_logging("off").is_disabled
+    assert said(caplog).split("\n") == [
+        "tracelet: TRACELET_WRITER='foo' (str) was passed over: mmap or write is wanted",
+        "tracelet: TRACELET_AGENT='perhaps' (str) was taken for on: on or off is wanted",
+        "tracelet: TRACELET_DISABLED='why not' (str) was taken for on: on or off is wanted",
+    ]
+
+
+def test_a_file_of_settings_does_not_reach_what_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tracelet.settings._said", set())
+    (tmp_path / ".env").write_text("TRACELET_WRITER=write\nTRACELET_DIR=elsewhere\n")
+    TraceletSettings()
+    TraceletSettings()
+    # TRACELET_DIR is in the environment of a test as well, and counts there.
+    assert said(caplog).split("\n") == [
+        "tracelet: TRACELET_WRITER in .env was passed over: it is no setting of a run, set it in the environment"
+    ]
 
 
 def test_what_has_no_effect_yet_is_taken_and_said_once(

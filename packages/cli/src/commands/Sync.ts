@@ -83,7 +83,9 @@ const progressEvery = Duration.millis(200)
 
 export const command = Command.make("sync", flags, ({ run: argument, timeout, takeOver, watch }) =>
   Effect.gen(function* () {
-    const { cwd } = yield* Session
+    const { cwd, env } = yield* Session
+    const odd = Settings.archiveProblem(env)
+    if (odd !== undefined) yield* Frame.note(`${odd}.`)
     const folder = Option.getOrUndefined(Option.filter(argument, (text) => isFolder(resolve(cwd, text), text)))
     const query = folder === undefined ? argument : Option.none()
     const work = watch ? follow(query, timeout, takeOver) : deliver(query, timeout, takeOver)

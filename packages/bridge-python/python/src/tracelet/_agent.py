@@ -20,6 +20,7 @@ from ._ids import host_name
 from ._node import CannotStart, start_agent
 from ._payload import Json
 from ._refusals import inform, warn
+from .settings import flag
 
 # How long a started agent may take until it listens; it needs about 0.1.
 _START_SECONDS = 10.0
@@ -207,7 +208,7 @@ class Agent:
                     return
             else:
                 self._send_away()
-        if os.environ.get("TRACELET_AGENT", "").strip().lower() in ("off", "0", "false", "no"):
+        if not flag("TRACELET_AGENT", default=True):
             raise CannotStart("TRACELET_AGENT is off", is_expected=True)
         start_agent(self.folder)
         self._started.set()

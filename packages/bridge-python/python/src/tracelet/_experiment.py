@@ -22,7 +22,7 @@ from ._status import ExitWatch, Outcome
 from ._stream import Stream
 from ._values import one_step, to_float, to_seconds, to_step
 from ._writer import Writer
-from .settings import TraceletSettings
+from .settings import TraceletSettings, choice, flag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -451,8 +451,8 @@ class Experiment:
             version=__version__,
         )
         system = file_system_of(self._folder)
-        override = os.environ.get("TRACELET_WRITER", "").strip().lower()
-        mapped = override == "mmap" if override in ("mmap", "write") else system.is_mapped
+        override = choice("TRACELET_WRITER", ("mmap", "write"))
+        mapped = override == "mmap" if override else system.is_mapped
         folder = os.path.join(self._folder, "runs", self.id)
         stream = Stream(folder, Identity.here(self.id), mapped=mapped, opening=(RUN_STARTED, encode(opening)))
         writer = Writer(stream, self._refusals, encode_context(self._context) or "{}", self._log_any)
@@ -608,8 +608,7 @@ _present(Writer.log, Experiment.log_metric)
 
 def is_disabled(settings: TraceletSettings) -> bool:
     """Tells whether nothing is to be recorded: `TRACELET_DISABLED`, or the backend `none`."""
-    given = os.environ.get("TRACELET_DISABLED", "").strip().lower()
-    return given not in ("", "0", "false", "no", "off") or "none" in settings.backend
+    return flag("TRACELET_DISABLED", default=False) or "none" in settings.backend
 
 
 def _finished(outcome: Outcome) -> dict[str, Json]:

@@ -18,7 +18,12 @@ INSTALLED = ("local",)
 BACKENDS = (*INSTALLED, "mlflow", "clearml", "wandb", "aim")
 
 # Variables that are no settings of a run but are read elsewhere.
-_OTHER_VARIABLES = ("ARCHIVE", "DIR", "DISABLED", "WRITER", "AGENT", "NODE", "PLUGIN_PATH", "TORCH_INDEX", "RUN_ID")
+_OTHER_VARIABLES = (
+    *("AGENT", "ARCHIVE", "DIR", "DISABLED", "NODE", "RETENTION_AGE", "RETENTION_BYTES", "RUN_ID", "WRITER"),
+    *("LAUNCHER", "PLUGIN_PATH", "PYTHON", "TORCH_CUDA", "TORCH_INDEX"),
+)
+_YES = ("1", "true", "yes", "on")
+_NO = ("0", "false", "no", "off")
 # Accepted, and named in a warning when they are set: nothing samples the system, git or the environment here.
 _WITHOUT_EFFECT = ("track_system", "track_git", "track_env", "metrics_interval")
 _ALIASES = {"project_name": "project", "exp_name": "experiment_name", "track_system_metrics": "track_system"}
@@ -37,9 +42,9 @@ def _optional_text(value: object) -> str | None:
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.strip().lower() in ("1", "true", "yes", "on"):
+    if isinstance(value, str) and value.strip().lower() in _YES:
         return True
-    if isinstance(value, str) and value.strip().lower() in ("0", "false", "no", "off", ""):
+    if isinstance(value, str) and value.strip().lower() in ("", *_NO):
         return False
     raise ValueError("true or false is wanted")
 
@@ -47,7 +52,10 @@ def _flag(value: object) -> bool:
 def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("a number of seconds is wanted")
-    number = float(value)
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("a number of seconds is wanted") from None
     if not 0 <= number < 1e9:
         raise ValueError("a number of seconds from 0 is wanted")
     return number
@@ -69,9 +77,13 @@ def _names(value: object) -> list[str]:
 
 
 def _wait(value: object) -> str:
-    if value in ("auto", "always", "never"):
-        return str(value)
-    return "always" if _flag(value) else "never"
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in ("auto", "always", "never"):
+        return str(word)
+    try:
+        return "always" if _flag(word) else "never"
+    except ValueError:
+        raise ValueError("auto, always or never (or true or false) is wanted; stop_timeout says how long") from None
 
 
 # name -> (default, how a value is read); the environment's name is the same in upper case behind TRACELET_.
@@ -198,9 +210,9 @@ def _first_good(sources: list[tuple[str, object]], default: object, read: Callab
 
 def _variables() -> dict[str, str]:
     """Returns the settings that the environment and `.env` give, by field; a close misspelling is said."""
-    merged = {**_dotenv(".env"), **{key.upper(): value for key, value in os.environ.items()}}
+    environment = {key.upper(): value for key, value in os.environ.items()}
     found: dict[str, str] = {}
-    for key, value in merged.items():
+    for key, value in {**_dotenv(".env"), **environment}.items():
         if not key.startswith("TRACELET_"):
             continue
         name = key[len("TRACELET_") :].lower()
@@ -208,21 +220,54 @@ def _variables() -> dict[str, str]:
         if name in _FIELDS:
             if value != "":
                 found[name] = value
-        elif name.upper() not in _OTHER_VARIABLES:
+        elif name.upper() in _OTHER_VARIABLES:
+            if key not in environment and value != "":
+                _warn_once(f"{key} in .env was passed over: it is no setting of a run, set it in the environment")
+        else:
             # Other names may be a plugin's own: only what looks like one of ours is worth a word.
-            hint = _suggest(key, [f"TRACELET_{field.upper()}" for field in _FIELDS], only_close=True)
-            if hint:
-                warn(f"unknown variable {hint}")
+            close = _closest(name.upper(), [*(field.upper() for field in _FIELDS), *_OTHER_VARIABLES], 0.85)
+            if close:
+                warn(f"unknown variable {key} (did you mean TRACELET_{close}?)")
     return found
 
 
-def _suggest(name: str, known: list[str], only_close: bool = False) -> str:
+def choice(name: str, known: tuple[str, ...]) -> str:
+    """Returns the text of a variable that is no setting of a run, in lower case; `""` where it is none of `known`."""
+    value = os.environ.get(name, "")
+    text = value.strip().lower()
+    if text in ("", *known):
+        return text
+    _warn_once(f"{name}={describe(value)} was passed over: {' or '.join(known)} is wanted")
+    return ""
+
+
+def flag(name: str, default: bool) -> bool:
+    """Returns what a variable that is no setting of a run says; any text but a no is a yes."""
+    value = os.environ.get(name, "")
+    text = value.strip().lower()
+    if text not in ("", *_YES, *_NO):
+        _warn_once(f"{name}={describe(value)} was taken for on: on or off is wanted")
+    return text not in _NO if text else default
+
+
+_said: set[str] = set()
+
+
+def _warn_once(sentence: str) -> None:
+    if sentence not in _said:
+        _said.add(sentence)
+        warn(sentence)
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = _closest(name, known, 0.6)
+    return f"{name} (did you mean {close}?)" if close else name
+
+
+def _closest(name: str, known: list[str], least: float) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, 1, 0.85 if only_close else 0.6)
-    if close:
-        return f"{name} (did you mean {close[0]}?)"
-    return "" if only_close else name
+    return next(iter(get_close_matches(name, known, 1, least)), "")
 
 
 def _dotenv(path: str) -> dict[str, str]:
