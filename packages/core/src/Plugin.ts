@@ -10,13 +10,21 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { tableOf, type ConfigTable, type Variables } from "./ConfigKey.ts"
 import { isJsonObject, type Json, type JsonObject } from "./JsonObject.ts"
 import type { BackendReference } from "./RunEvent.ts"
+import { fill, withoutUser, type Filled, type Provenance } from "./internal/environment.ts"
 
-/** A config that its plugin's Schema refuses. `message` lists the paths and what is wrong with each, never the value. */
+/**
+ * A config that its plugin's Schema refuses. `message` lists the paths and what is wrong with each, with the variables that a value came from
+ * or can come from, never the value.
+ */
 export class PluginConfigError extends Schema.TaggedError<PluginConfigError>()("PluginConfigError", {
   plugin: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** All that is wrong is that secrets are missing: a host that has them can go on. */
+  isSecretMissing: Schema.Boolean
 }) {}
 
 export type Kind = "backend" | "collector" | "processor" | "framework"
@@ -42,7 +50,7 @@ export interface Manifest {
 export interface ConfiguredPlugin<in out Provides, out E, out R> extends Manifest {
   /** Fails with `PluginConfigError` when the config does not decode; touches no network. */
   readonly layer: Layer.Layer<Provides, E, R>
-  /** The config as the run-started record may keep it: without secrets. */
+  /** The config as the run-started record may keep it: without secrets, with what the environment gave. It leads any host to the same service. */
   readonly recorded: Effect.Effect<JsonObject, PluginConfigError>
 }
 
@@ -50,53 +58,103 @@ export interface ConfiguredPlugin<in out Provides, out E, out R> extends Manifes
 export type ConfigArguments<Input> = {} extends Input ? readonly [input?: Input] : readonly [input: Input]
 
 export interface Plugin<in out Provides, in out Input, out E, out R> extends Manifest {
+  /** What the input leaves out comes from the environment, by way of Effect's `ConfigProvider`. */
   readonly plugin: (...input: ConfigArguments<Input>) => ConfiguredPlugin<Provides, E | PluginConfigError, R>
-  /** The same for a config that comes from outside: a journal, a file, the environment. */
+  /** The same for a config that was recorded, with a host's secrets put over it. The environment gives secrets that are missing, and nothing else. */
   readonly fromUnknown: (input: unknown) => ConfiguredPlugin<Provides, E | PluginConfigError, R>
-  /** JSON Schema of the config, for editors and for the generated tables. */
+  /** Keys of the config, with their variables: for lists and generated tables. */
+  readonly config: ConfigTable
+  /** JSON Schema of the config, for editors. */
   readonly jsonSchema: () => unknown
 }
+
+/** An input whose `Keys` the environment can give. */
+export type Fillable<Input, Keys extends keyof Input> = [Keys] extends [never]
+  ? Input
+  : { readonly [K in keyof Input as K extends Keys ? never : K]: Input[K] } & { readonly [K in Keys]?: Input[K] }
 
 /**
  * @example
  * ```ts
  * export const plugin = Plugin.make({
- *   id: "backend.local", kind: "backend", version: "0.1.0", stability: "beta",
- *   description: "Keeps runs in an embedded SQLite database.",
- *   config: LocalConfig,
- *   layer: (config) => LocalBackend.layer(config)
+ *   id: "backend.mlflow", kind: "backend", version: "0.1.0", stability: "experimental",
+ *   description: "Writes runs to an MLflow tracking server.",
+ *   config: MlflowConfig,
+ *   environment: { trackingUri: ["MLFLOW_TRACKING_URI"], token: ["MLFLOW_TRACKING_TOKEN"] },
+ *   address: "trackingUri", credential: "token",
+ *   layer: (config) => MlflowBackend.layer(config)
  * })
  * ```
  */
-export const make = <Provides, Config, Input, E, R>(
+export const make = <Provides, Config, Input, E, R, const Keys extends keyof Input & string = never>(
   definition: Manifest & {
     readonly config: Schema.Codec<Config, Input>
+    /** Variables that give a key, in order; each also has `TRACELET_<PLUGIN>_<KEY>` before them. Secret are the keys that decode to `Redacted`. */
+    readonly environment?: { readonly [K in Keys]: Variables }
+    /** The key that says where the service is: what a trainer calls `backend_url`. */
+    readonly address?: NoInfer<Keys>
+    /** The key that says who asks: what a trainer calls `api_key`. */
+    readonly credential?: NoInfer<Keys>
+    /** Groups of ways to say one thing: who gives a key of one way gets none of another way from the environment. */
+    readonly alternatives?: ReadonlyArray<ReadonlyArray<ReadonlyArray<NoInfer<Keys>>>>
     readonly layer: (config: Config) => Layer.Layer<Provides, E, R>
   }
-): Plugin<Provides, Input, E, R> => {
-  const { config, layer, ...manifest } = definition
+): Plugin<Provides, Fillable<Input, Keys>, E, R> => {
+  const { config, environment, address, credential, alternatives, layer, ...manifest } = definition
+  const table = tableOf(manifest.id, config, { environment: environment ?? {}, address, credential, alternatives })
   const decode = Schema.decodeUnknownEffect(config, { errors: "all", onExcessProperty: "error" })
-  const decoded = (input: unknown) =>
-    Effect.mapError(
-      decode(input),
-      (error) =>
-        new PluginConfigError({
-          plugin: manifest.id,
-          message: `The config of ${manifest.id} is not usable: ${error.message}`
+  const decoded = (input: unknown, provenance: Provenance) =>
+    fill(table, input, provenance).pipe(
+      Effect.mapError(({ message }) => unusable(manifest.id, `the environment cannot be read: ${message}`)),
+      Effect.flatMap((filled) =>
+        Effect.mapBoth(decode(filled.input), {
+          onFailure: (error) => refused(manifest.id, table, filled, provenance, error),
+          onSuccess: (value) => ({ value, input: filled.input })
         })
+      )
     )
-  const fromUnknown = (input: unknown): ConfiguredPlugin<Provides, E | PluginConfigError, R> => ({
+  const configured = (
+    input: unknown,
+    provenance: Provenance
+  ): ConfiguredPlugin<Provides, E | PluginConfigError, R> => ({
     ...manifest,
-    layer: Layer.unwrap(Effect.map(decoded(input), layer)),
-    recorded: Effect.map(decoded(input), (value) => withoutSecrets(input, value))
+    layer: Layer.unwrap(Effect.map(decoded(input, provenance), ({ value }) => layer(value))),
+    recorded: Effect.map(decoded(input, provenance), (one) => withoutSecrets(one.input, one.value))
   })
   return {
     ...manifest,
-    fromUnknown,
-    plugin: (...[input]) => fromUnknown(input ?? {}),
+    fromUnknown: (input) => configured(input, "recorded"),
+    plugin: (...[input]) => configured(input ?? {}, "own"),
+    config: table,
     jsonSchema: () => Schema.toJsonSchemaDocument(config, { onExcessProperty: "error" })
   }
 }
+
+const unusable = (plugin: string, problem: string, isSecretMissing = false): PluginConfigError =>
+  new PluginConfigError({ plugin, message: `The config of ${plugin} is not usable: ${problem}`, isSecretMissing })
+
+/** The Schema's own words, and the variables behind the keys that it names. */
+const refused = (
+  plugin: string,
+  { keys }: ConfigTable,
+  { input, variableByKey }: Filled,
+  provenance: Provenance,
+  { issue, message }: Schema.SchemaError
+): PluginConfigError => {
+  const { issues } = formatted(issue)
+  const named = keys.filter(({ name }) => issues.some(({ path }) => path?.length === 1 && path[0] === name))
+  const missing = named.filter(({ name }) => !Predicate.hasProperty(input, name))
+  const sources = named.flatMap(({ name, isSecret, variables }) => {
+    const from = variableByKey.get(name)
+    if (from !== undefined) return [`${name} was taken from ${from}.`]
+    const isOffered = variables.length > 0 && !Predicate.hasProperty(input, name) && (isSecret || provenance === "own")
+    return isOffered ? [`${name} may be given by ${variables.toReversed().join(" or ")}.`] : []
+  })
+  const isSecretMissing = missing.length === issues.length && missing.every(({ isSecret }) => isSecret)
+  return unusable(plugin, [message, ...sources].join("\n"), isSecretMissing)
+}
+
+const formatted = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** How a run-started record names it, under `name`. */
 export const reference = (
@@ -112,7 +170,7 @@ const withoutSecrets = (input: unknown, decoded: unknown): JsonObject => {
   for (const [key, value] of Object.entries(input)) {
     const counterpart: unknown = Predicate.hasProperty(decoded, key) ? decoded[key] : undefined
     if (Redacted.isRedacted(counterpart)) continue
-    if (typeof value === "string") entries.push([key, value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1")])
+    if (typeof value === "string") entries.push([key, withoutUser(value)])
     else if (isJsonObject(value)) entries.push([key, withoutSecrets(value, counterpart)])
     else entries.push([key, value])
   }

@@ -31,6 +31,17 @@ export const Mlflow = Plugin.make({
   layer: () => Layer.effect(Backend, Effect.as(GpuDriver, backend))
 })
 
+export const Aim = Plugin.make({
+  id: "backend.aim",
+  kind: "backend",
+  version: "1",
+  stability: "experimental",
+  description: "Takes a part of its config from the environment.",
+  config: Schema.Struct({ repo: Schema.String, token: Schema.String, limit: Schema.Int }),
+  environment: { repo: ["AIM_REPO"], token: ["AIM_TOKEN"] },
+  layer: () => Layer.succeed(Backend, backend)
+})
+
 declare const stateful: StatefulProcessor["Service"]
 
 export const Windowed = Plugin.make({

@@ -1,21 +1,26 @@
 /** What compiles, with which types, and what does not. `tsc -b` is the runner. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { expectTypeOf } from "vitest"
 import type { CurrentRun } from "../src/CurrentRun.ts"
 import * as Journal from "../src/Journal.ts"
-import type { PluginConfigError } from "../src/Plugin.ts"
+import * as Plugin from "../src/Plugin.ts"
 import * as Processor from "../src/Processor.ts"
 import * as Route from "../src/Route.ts"
 import * as Tracelet from "../src/Tracelet.ts"
 import * as Tracker from "../src/Tracker.ts"
-import { type GpuDriver, Local, Mlflow, Windowed } from "./support.ts"
+import { Aim, type GpuDriver, Local, Mlflow, Windowed } from "./support.ts"
 
 const local = Tracelet.layer({ backends: { local: Local.plugin() } })
 
 expectTypeOf(local).toEqualTypeOf<
-  Layer.Layer<Tracker.Tracker, PluginConfigError | Journal.JournalError | Tracker.RunOptionsError, Journal.Journal>
+  Layer.Layer<
+    Tracker.Tracker,
+    Plugin.PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
+    Journal.Journal
+  >
 >()
 
 const both = Tracelet.layer({
@@ -26,7 +31,7 @@ const both = Tracelet.layer({
 expectTypeOf(both).toEqualTypeOf<
   Layer.Layer<
     Tracker.Tracker,
-    PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
+    Plugin.PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
     Journal.Journal | GpuDriver
   >
 >()
@@ -40,7 +45,7 @@ const derived = Tracelet.layer({
 expectTypeOf(derived).toEqualTypeOf<
   Layer.Layer<
     Tracker.Tracker,
-    PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
+    Plugin.PluginConfigError | Journal.JournalError | Tracker.RunOptionsError,
     Journal.Journal | GpuDriver
   >
 >()
@@ -66,6 +71,20 @@ Tracelet.layer({ backends: { local: Local.plugin() }, routes: { wandb: Route.kin
 Route.kinds("metrics")
 // @ts-expect-error a wrong config key
 Mlflow.plugin({ trackingURI: "http://a" })
+// What the environment may give can be left out, and nothing else.
+Aim.plugin({ limit: 1 })
+Aim.plugin({ limit: 1, repo: "http://a" })
+// @ts-expect-error a key that no variable gives
+Aim.plugin({ repo: "http://a" })
+// @ts-expect-error a wrong config key beside those that the environment may give
+Aim.plugin({ limit: 1, rep: "http://a" })
+Plugin.make({
+  ...Aim,
+  config: Schema.Struct({ repo: Schema.String }),
+  // @ts-expect-error a variable for a key that is not there
+  environment: { uri: [] },
+  layer: () => Layer.empty
+})
 // @ts-expect-error a config that is missing
 Mlflow.plugin()
 // @ts-expect-error a backend where a processor belongs
