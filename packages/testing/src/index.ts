@@ -1,0 +1,3 @@
+export * as Fault from "./Fault.ts"
+export * as FaultServer from "./FaultServer.ts"
+export * as Upstream from "./Upstream.ts"
