@@ -7,9 +7,10 @@
  */
 import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { Backend } from "@tracelet/core/Backend"
+import type { ConfigTable } from "@tracelet/core/ConfigKey"
 import type { Target } from "@tracelet/core/Delivery"
 import { Journal } from "@tracelet/core/Journal"
-import { isJsonObject, type Json, type JsonObject } from "@tracelet/core/JsonObject"
+import { isJsonObject, type Json, type JsonObject, type TextObject } from "@tracelet/core/JsonObject"
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as PinnedProcessors from "@tracelet/core/PinnedProcessors"
 import type { Targets, Unavailable } from "@tracelet/core/Pipeline"
@@ -30,6 +31,8 @@ import * as Semaphore from "effect/Semaphore"
 /** A backend plugin as it is used here: its config comes from a journal. */
 export interface BackendPlugin extends Manifest {
   readonly fromUnknown: (config: unknown) => ConfiguredPlugin<Backend, PluginConfigError, Journal>
+  readonly credentialsFor: (config: unknown) => Effect.Effect<TextObject, PluginConfigError>
+  readonly config: ConfigTable
 }
 
 /** The built-in backends. */
@@ -81,16 +84,16 @@ export const make = (
           const [id, config]: readonly [string, unknown] = JSON.parse(key)
           const plugin = plugins.find((candidate) => candidate.id === id)
           if (plugin === undefined) return missing(id)
-          const context = yield* Layer.buildWithMemoMap(
-            plugin.fromUnknown(config).layer,
-            memoMap,
-            yield* Effect.scope
-          ).pipe(Effect.provideService(Journal, journal))
+          const configured = plugin.fromUnknown(config)
+          const context = yield* Layer.buildWithMemoMap(configured.layer, memoMap, yield* Effect.scope).pipe(
+            Effect.provideService(Journal, journal)
+          )
           return {
             backend: Context.get(context, Backend),
             route: undefined,
             processors: [],
-            permits: Semaphore.makeUnsafe(permitsDefault)
+            permits: Semaphore.makeUnsafe(permitsDefault),
+            credentials: configured.credentials
           } satisfies Target
         })
     })
@@ -103,7 +106,8 @@ export const make = (
           }
           const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
           const reason = failure?.error.message ?? `${plugin} could not be started: ${String(defect)}`
-          return Effect.succeed({ state: "error", reason })
+          // A host that has no secret waits for one; with it, it is built anew.
+          return Effect.succeed({ state: failure?.error.isSecretMissing === true ? "held" : "error", reason })
         })
       )
     return {
@@ -146,6 +150,21 @@ export const targetsOf = (
   options?: TargetsOptions
 ): Effect.Effect<Targets, never, Journal | Scope.Scope> =>
   Effect.flatMap(make(), (distribution) => distribution.targetsOf(started, options))
+
+/** Secrets that this process's environment has for the run's backends, for an agent that lacks them. A config that is no good has none. */
+export const credentialsFor = (
+  started: RunStarted,
+  plugins: ReadonlyArray<BackendPlugin> = backends
+): Effect.Effect<{ readonly [backend: string]: TextObject }> =>
+  Effect.map(
+    Effect.forEach(started.backends, ({ name, plugin, config }) => {
+      const found = plugins.find(({ id }) => id === plugin)
+      const credentials =
+        found === undefined ? Effect.succeed({}) : Effect.orElseSucceed(found.credentialsFor(config), () => ({}))
+      return Effect.map(credentials, (values) => [name, values] as const)
+    }),
+    (entries) => Object.fromEntries(entries.filter(([, values]) => Object.keys(values).length > 0))
+  )
 
 /** A trainer that names a backend it does not know records it with plugin `backend.<name>`. */
 export const missing = (id: string): Unavailable => ({

@@ -96,7 +96,7 @@ export const sync = ({
         Effect.gen(function* () {
           // This host's agent takes nothing over.
           const takeOver = takesOver(run.id)
-          if (agent.state === "running" && !takeOver && (yield* byAgent(run, agent.agent, progress))) return
+          if (agent.state === "running" && !takeOver && (yield* byAgent(run, started, agent.agent, progress))) return
           yield* Effect.scoped(here(run, started, distribution, progress, isArchiving, takeOver))
         }).pipe(Effect.catch(({ message }) => Effect.sync(() => void progress.troubleByRun.set(run.id, message)))),
       { concurrency, discard: true }
@@ -152,10 +152,19 @@ const isSettled = (run: RunJournal, backends: Output.Backends): Effect.Effect<bo
       )
     : Effect.succeed(false)
 
-/** Watches the agent deliver the run; false when it does not, or is gone. */
-const byAgent = (run: RunJournal, { client }: Running, progress: Progress): Effect.Effect<boolean> =>
+/** Watches the agent deliver the run, with what secrets this environment has where it lacks any; false when it does not, or is gone. */
+const byAgent = (
+  run: RunJournal,
+  started: RunStarted,
+  { client }: Running,
+  progress: Progress
+): Effect.Effect<boolean> =>
   Effect.gen(function* () {
     let view = yield* client.announce(run.id)
+    if (Object.values(view?.backends ?? {}).some(({ state }) => state === "held")) {
+      const secrets = yield* Distribution.credentialsFor(started)
+      if (Object.keys(secrets).length > 0) view = yield* client.announce(run.id, { secrets })
+    }
     while (view !== undefined) {
       progress.backendsByRun.set(run.id, view.backends)
       if (yield* isSettled(run, view.backends)) return true

@@ -5,6 +5,7 @@ import * as Journal from "@tracelet/core/Journal"
 import * as Plugin from "@tracelet/core/Plugin"
 import { RunId } from "@tracelet/core/Run"
 import { runStarted, type BackendReference, type RunStarted } from "@tracelet/core/RunEvent"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -52,6 +53,47 @@ const counting = (events: Array<string>) =>
         )
       )
   })
+
+/** A backend that cannot do without a key. */
+const demanding = Plugin.make({
+  id: "backend.demanding",
+  kind: "backend",
+  version: "0.1.0",
+  stability: "experimental",
+  description: "Wants a key.",
+  config: Schema.Struct({ url: Schema.String, key: Schema.RedactedFromValue(Schema.NonEmptyString) }),
+  environment: { url: ["DEMANDING_URL"], key: ["DEMANDING_KEY"] },
+  address: "url",
+  layer: () => Layer.effect(Backend, Effect.never)
+})
+
+const inEnvironment = (env: Record<string, string>) =>
+  Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env))
+
+describe("a run's backend whose secret is not here", () => {
+  const started = startedWith(
+    reference("mine", "backend.demanding", { url: "http://host" }),
+    reference("x", "backend.x")
+  )
+
+  it.effect("is held, and says which variable gives it; a config that is wrong beside that is an error", () =>
+    Effect.gen(function* () {
+      const { targetsOf } = yield* Distribution.make([demanding])
+      const held = (yield* targetsOf(started)).get("mine")
+      assert.deepInclude(held, { state: "held" })
+      assert.include(JSON.stringify(held), "key may be given by DEMANDING_KEY or TRACELET_DEMANDING_KEY")
+      const wrong = yield* targetsOf(startedWith(reference("mine", "backend.demanding", { url: 7 })))
+      assert.deepInclude(wrong.get("mine"), { state: "error" })
+    }).pipe(inEnvironment({}), Effect.scoped, Effect.provide(Journal.layerMemory))
+  )
+
+  it.effect("is handed on to who lacks it, by the backend's name in the run", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* Distribution.credentialsFor(started, [demanding]), { mine: { key: "k" } })
+      assert.deepStrictEqual(yield* Distribution.credentialsFor(started, []), {})
+    }).pipe(inEnvironment({ DEMANDING_KEY: "k" }))
+  )
+})
 
 describe("the targets of a run", () => {
   it.effect("are its backends by name; one that is not installed is missing, one with a bad config an error", () =>

@@ -80,6 +80,19 @@ export const tableOf = (id: string, config: Schema.Constraint, sources: Sources)
   }
 }
 
+/** Whether a key is secret, or stands beside a secret in one way to say who asks: the name of a user beside the password. */
+export const isCredential = ({ keys, alternatives }: ConfigTable, name: string): boolean => {
+  const isSecret = (other: string) => keys.some((key) => key.name === other && key.isSecret)
+  return isSecret(name) || alternatives.flat().some((way) => way.includes(name) && way.some(isSecret))
+}
+
+/** The variables that credentials come from, the service's own names for them where it has any. */
+export const credentialVariables = ({ keys }: ConfigTable): ReadonlyArray<string> =>
+  keys.flatMap(({ isSecret, variables }) => {
+    const own = variables.find((name) => !name.startsWith("TRACELET_")) ?? variables[0]
+    return isSecret && own !== undefined ? [own] : []
+  })
+
 /** `TRACELET_MLFLOW_TRACKING_URI` for `trackingUri` of `backend.mlflow`. */
 const uniform = (id: string, key: string): string =>
   ["TRACELET", id.slice(id.indexOf(".") + 1), key.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "_")]
@@ -117,8 +130,10 @@ const isRedacted = (ast: SchemaAST.AST): boolean =>
 const isJsonLike = (value: unknown): value is { readonly id: unknown } =>
   typeof value === "object" && value !== null && "id" in value
 
-const typeOf = (ast: SchemaAST.AST): TextType =>
-  ast._tag === "Boolean" ? "boolean" : ast._tag === "Number" ? "number" : "text"
+const typeOf = (ast: SchemaAST.AST): TextType => {
+  const isFlag = ast._tag === "Union" && ast.types.some((type) => type._tag === "Literal" && type.literal === true)
+  return ast._tag === "Boolean" || isFlag ? "boolean" : ast._tag === "Number" ? "number" : "text"
+}
 
 const descriptionOf = (ast: SchemaAST.AST): string => {
   const said = ast.context?.annotations?.["description"] ?? ast.annotations?.["description"]

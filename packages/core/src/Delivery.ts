@@ -45,6 +45,8 @@ export interface Target {
   readonly processors: ReadonlyArray<Processor>
   /** Shared by the lanes of this backend; first come, first served. */
   readonly permits: Semaphore.Semaphore
+  /** Variables that its credentials come from, to be named where the service refuses them. */
+  readonly credentials?: ReadonlyArray<string>
 }
 
 /** How long a lane with nothing to do waits before it looks again: doubled each time up to the longest. */
@@ -438,6 +440,7 @@ export class Lane {
     const reason = failed?._tag === "BackendError" ? failed.reason : undefined
     const isFirstRefusal = reason?._tag === "Unauthorised" && this.failures === 1
     if (reason !== undefined && !isFirstRefusal && (reason._tag === "Held" || reason._tag === "Unauthorised")) {
+      if (reason._tag === "Unauthorised") this.reason = withVariables(this.reason, this.target.credentials ?? [])
       this.state = "held"
       this.wakeUp.closeUnsafe()
       return Effect.andThen(Effect.logWarning(`${this.name}: ${this.reason}`), this.wakeUp.await)
@@ -504,8 +507,14 @@ const letter = (
   }
 }
 
+/** What was refused, and where credentials come from, unless that is said. */
+const withVariables = (reason: string, variables: ReadonlyArray<string>): string =>
+  variables.length === 0 || variables.some((name) => reason.includes(name))
+    ? reason
+    : `${reason.replace(/\.$/, "")}. Its credentials come from ${variables.join(", ")}: set them where the run is delivered, then "tracelet sync".`
+
 /** A backend whose layer could not be built, as a lane shows it. */
-export const failedStatus = (state: "missing" | "error", reason: string): LaneStatus => ({
+export const failedStatus = (state: "missing" | "error" | "held", reason: string): LaneStatus => ({
   state,
   reason,
   counts: Cursor.noCounts,

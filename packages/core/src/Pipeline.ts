@@ -15,9 +15,9 @@ import type { RunJournal, Standing } from "./RunJournal.ts"
 import type { Configured } from "./StatefulProcessor.ts"
 import { Backlog } from "./internal/backlog.ts"
 
-/** A backend that a run names and that is not to be had here. */
+/** A backend that a run names and that is not to be had here: not installed, not to be used with its config, or without a secret that it needs. */
 export interface Unavailable {
-  readonly state: "missing" | "error"
+  readonly state: "missing" | "error" | "held"
   /** What is wrong and what to do. */
   readonly reason: string
 }

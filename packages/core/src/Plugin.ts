@@ -11,8 +11,8 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { tableOf, type ConfigTable, type Variables } from "./ConfigKey.ts"
-import { isJsonObject, type Json, type JsonObject } from "./JsonObject.ts"
+import { credentialVariables, isCredential, tableOf, type ConfigTable, type Variables } from "./ConfigKey.ts"
+import { isJsonObject, type Json, type JsonObject, type TextObject } from "./JsonObject.ts"
 import type { BackendReference } from "./RunEvent.ts"
 import { fill, withoutUser, type Filled, type Provenance } from "./internal/environment.ts"
 
@@ -50,6 +50,8 @@ export interface Manifest {
 export interface ConfiguredPlugin<in out Provides, out E, out R> extends Manifest {
   /** Fails with `PluginConfigError` when the config does not decode; touches no network. */
   readonly layer: Layer.Layer<Provides, E, R>
+  /** Variables that its credentials come from, to be named where they are refused. */
+  readonly credentials: ReadonlyArray<string>
   /** The config as the run-started record may keep it: without secrets, with what the environment gave. It leads any host to the same service. */
   readonly recorded: Effect.Effect<JsonObject, PluginConfigError>
 }
@@ -62,6 +64,8 @@ export interface Plugin<in out Provides, in out Input, out E, out R> extends Man
   readonly plugin: (...input: ConfigArguments<Input>) => ConfiguredPlugin<Provides, E | PluginConfigError, R>
   /** The same for a config that was recorded, with a host's secrets put over it. The environment gives secrets that are missing, and nothing else. */
   readonly fromUnknown: (input: unknown) => ConfiguredPlugin<Provides, E | PluginConfigError, R>
+  /** The secrets that this host's environment has for a config that was recorded, by key: to be handed to another process. */
+  readonly credentialsFor: (recorded: unknown) => Effect.Effect<TextObject, PluginConfigError>
   /** Keys of the config, with their variables: for lists and generated tables. */
   readonly config: ConfigTable
   /** JSON Schema of the config, for editors. */
@@ -103,15 +107,16 @@ export const make = <Provides, Config, Input, E, R, const Keys extends keyof Inp
   const { config, environment, address, credential, alternatives, layer, ...manifest } = definition
   const table = tableOf(manifest.id, config, { environment: environment ?? {}, address, credential, alternatives })
   const decode = Schema.decodeUnknownEffect(config, { errors: "all", onExcessProperty: "error" })
+  const filled = (input: unknown, provenance: Provenance) =>
+    Effect.mapError(fill(table, input, provenance), ({ message }) =>
+      unusable(manifest.id, `the environment cannot be read: ${message}`)
+    )
   const decoded = (input: unknown, provenance: Provenance) =>
-    fill(table, input, provenance).pipe(
-      Effect.mapError(({ message }) => unusable(manifest.id, `the environment cannot be read: ${message}`)),
-      Effect.flatMap((filled) =>
-        Effect.mapBoth(decode(filled.input), {
-          onFailure: (error) => refused(manifest.id, table, filled, provenance, error),
-          onSuccess: (value) => ({ value, input: filled.input })
-        })
-      )
+    Effect.flatMap(filled(input, provenance), (found) =>
+      Effect.mapBoth(decode(found.input), {
+        onFailure: (error) => refused(manifest.id, table, found, provenance, error),
+        onSuccess: (value) => ({ ...found, value })
+      })
     )
   const configured = (
     input: unknown,
@@ -119,12 +124,24 @@ export const make = <Provides, Config, Input, E, R, const Keys extends keyof Inp
   ): ConfiguredPlugin<Provides, E | PluginConfigError, R> => ({
     ...manifest,
     layer: Layer.unwrap(Effect.map(decoded(input, provenance), ({ value }) => layer(value))),
-    recorded: Effect.map(decoded(input, provenance), (one) => withoutSecrets(one.input, one.value))
+    credentials: credentialVariables(table),
+    recorded: Effect.map(decoded(input, provenance), (one) => {
+      const kept = Object.entries(withoutSecrets(one.input, one.value))
+      return Object.fromEntries(kept.filter(([key]) => key === address || !one.fromUrl.has(key)))
+    })
   })
   return {
     ...manifest,
     fromUnknown: (input) => configured(input, "recorded"),
     plugin: (...[input]) => configured(input ?? {}, "own"),
+    credentialsFor: (recorded) =>
+      Effect.map(filled(recorded, "recorded"), ({ input, variableByKey }) =>
+        Object.fromEntries(
+          Object.entries(isJsonObject(input) ? input : {}).flatMap(([key, value]) =>
+            variableByKey.has(key) && typeof value === "string" ? [[key, value]] : []
+          )
+        )
+      ),
     config: table,
     jsonSchema: () => Schema.toJsonSchemaDocument(config, { onExcessProperty: "error" })
   }
@@ -136,18 +153,19 @@ const unusable = (plugin: string, problem: string, isSecretMissing = false): Plu
 /** The Schema's own words, and the variables behind the keys that it names. */
 const refused = (
   plugin: string,
-  { keys }: ConfigTable,
+  table: ConfigTable,
   { input, variableByKey }: Filled,
   provenance: Provenance,
   { issue, message }: Schema.SchemaError
 ): PluginConfigError => {
   const { issues } = formatted(issue)
-  const named = keys.filter(({ name }) => issues.some(({ path }) => path?.length === 1 && path[0] === name))
+  const named = table.keys.filter(({ name }) => issues.some(({ path }) => path?.length === 1 && path[0] === name))
   const missing = named.filter(({ name }) => !Predicate.hasProperty(input, name))
-  const sources = named.flatMap(({ name, isSecret, variables }) => {
+  const sources = named.flatMap(({ name, variables }) => {
     const from = variableByKey.get(name)
     if (from !== undefined) return [`${name} was taken from ${from}.`]
-    const isOffered = variables.length > 0 && !Predicate.hasProperty(input, name) && (isSecret || provenance === "own")
+    const isOpen = provenance === "own" || isCredential(table, name)
+    const isOffered = isOpen && variables.length > 0 && !Predicate.hasProperty(input, name)
     return isOffered ? [`${name} may be given by ${variables.toReversed().join(" or ")}.`] : []
   })
   const isSecretMissing = missing.length === issues.length && missing.every(({ isSecret }) => isSecret)

@@ -152,7 +152,8 @@ const make = Effect.fnUntraced(function* (
       backend: yield* serviceOf(yield* build(plugin), Backend, plugin, "backends"),
       route: routes.get(name),
       processors: pure,
-      permits: yield* Semaphore.make(lanesAtOnce)
+      permits: yield* Semaphore.make(lanesAtOnce),
+      credentials: plugin.credentials
     })
     references.push(yield* reference(name, plugin))
   }

@@ -132,6 +132,23 @@ describe("a lane", () => {
     })
   )
 
+  it.effect("names the variables that credentials come from where the service refuses them, once", () =>
+    Effect.gen(function* () {
+      const reasonFor = (message: string) =>
+        Effect.gen(function* () {
+          const refusal = { fail: new BackendError({ backend: "service", message, reason: new Unauthorised() }) }
+          const recording = Recording.make([refusal, refusal])
+          yield* record([1])
+          return (yield* deliverFor(target(recording.backend, { credentials: ["SERVICE_TOKEN"] }), 60))?.reason
+        }).pipe(Effect.provide(memory().layer))
+      assert.strictEqual(
+        yield* reasonFor("It answered 401."),
+        'It answered 401. Its credentials come from SERVICE_TOKEN: set them where the run is delivered, then "tracelet sync".'
+      )
+      assert.strictEqual(yield* reasonFor("It answered 401: set SERVICE_TOKEN."), "It answered 401: set SERVICE_TOKEN.")
+    })
+  )
+
   it.effect("logs in again once, then holds the lane until somebody acts", () =>
     Effect.gen(function* () {
       const refusal = { fail: new BackendError({ backend: "service", message: "401", reason: new Unauthorised() }) }

@@ -130,7 +130,8 @@ describe("the config of a plugin in an app", () => {
       const config = yield* configOf(plugin)
       assert.strictEqual(config.url.href, "https://host/path")
       assert.deepStrictEqual(secretsOf(config), ["me@home", "p@ss:w/rd", undefined])
-      assert.deepStrictEqual(yield* plugin.recorded, { url: "https://host/path", username: "me@home" })
+      // What stands before the @ may be a token, so nothing of it is recorded.
+      assert.deepStrictEqual(yield* plugin.recorded, { url: "https://host/path" })
     }).pipe(inEnvironment({}))
   )
 
@@ -153,11 +154,18 @@ describe("the config of a plugin in an app", () => {
 })
 
 describe("a config that was recorded", () => {
-  it.effect("takes secrets alone from the environment of whoever delivers", () =>
+  it.effect("takes credentials alone from the environment of whoever delivers", () =>
     Effect.gen(function* () {
       const config = yield* configOf(service.fromUnknown({ url: "http://host" }))
-      assert.deepStrictEqual([config.group, ...secretsOf(config)], [undefined, undefined, "p", "t"])
+      assert.deepStrictEqual([config.group, ...secretsOf(config)], [undefined, "u", "p", "t"])
     }).pipe(inEnvironment({ SERVICE_GROUP: "g", SERVICE_USER: "u", SERVICE_PASSWORD: "p", SERVICE_TOKEN: "t" }))
+  )
+
+  it.effect("lists what this environment has for it, so that it can be handed on", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* service.credentialsFor({ url: "http://host" }), { token: "t" })
+      assert.deepStrictEqual(yield* service.credentialsFor({ url: "http://host", username: "u" }), {})
+    }).pipe(inEnvironment({ SERVICE_GROUP: "g", SERVICE_TOKEN: "t" }))
   )
 
   it.effect("takes none where the environment names another server: a secret is for one", () =>
