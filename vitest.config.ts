@@ -4,9 +4,18 @@ import { defineConfig } from "vitest/config"
 // Sources, not `dist`, in all three resolvers of vitest: without the `ssr` pair tests silently run on an old build.
 const conditions = ["@tracelet/source"]
 
+/** What the tests of a project share, such as a server. */
+const setup = "test/support/globalSetup.ts"
+
 const project = (name: string, root: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
-  test: { name, root, include: [...include], benchmark: { include: [] } }
+  test: {
+    name,
+    root,
+    include: [...include],
+    globalSetup: existsSync(`${root}/${setup}`) ? [setup] : [],
+    benchmark: { include: [] }
+  }
 })
 
 export default defineConfig({

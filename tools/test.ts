@@ -9,6 +9,7 @@ import { checks, reportsIn, slowChecks } from "./checks.ts"
 import * as Counts from "./counts.ts"
 import { runGraph, type Outcome } from "./graph.ts"
 import * as names from "./setup/commands.mjs"
+import { installMlflow } from "./setup/mlflow.ts"
 import { installTestTools, installTorch } from "./setup/python.ts"
 import { root } from "./setup/packages.mjs"
 import { makeSteps, runMain, say } from "./setup/steps.mjs"
@@ -22,6 +23,8 @@ const fullRun = async (): Promise<Counts.Counts> => {
     missingTorch = missing
     return note
   })
+  // Where it is missing, the tests on a real server are skipped by name.
+  await step(names.mlflow, async (report) => (await installMlflow(report)).note)
 
   const folder = mkdtempSync(join(tmpdir(), "tracelet-test-"))
   const reports = reportsIn(folder)

@@ -7,6 +7,7 @@ export const packages = "packages (npm ci)"
 export const python = "Python environment (.venv)"
 export const pythonTools = "Python tools (pytest, ruff, mypy)"
 export const torch = "PyTorch and Lightning"
+export const mlflow = "MLflow (.venv-mlflow)"
 export const bundle = "bundle (agent and CLI)"
 /** @public */
 export const demo = "demo"
@@ -23,5 +24,6 @@ export const commands = {
   "demo-torch": [packages, python, torch, bundle, demo],
   soak: [packages, python, bundle, soak],
   setup: [packages, pythonTools, bundle],
-  test: [packages, pythonTools, torch, checksAndTests]
+  "setup-mlflow": [packages, mlflow],
+  test: [packages, pythonTools, torch, mlflow, checksAndTests]
 }

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import process from "node:process"
-import { commands, packages, pythonTools, torch } from "./commands.mjs"
+import { commands, mlflow, packages, pythonTools, torch } from "./commands.mjs"
 import { findPython, venvAdvice } from "./findPython.mjs"
 import { installPackages, isInstalled, pinnedNode, root } from "./packages.mjs"
 import { StepError, makeSteps, runMain } from "./steps.mjs"
@@ -43,7 +43,7 @@ await runMain(async () => {
   // Asked before minutes go into an installation that would end at this sentence.
   if (!isInstalled() && !existsSync(join(root, ".venv"))) {
     const { hasPip, hasVenv } = findPython()
-    const needsPip = plan.includes(pythonTools) || plan.includes(torch)
+    const needsPip = [pythonTools, torch, mlflow].some((step) => plan.includes(step))
     if (!hasVenv || (needsPip && !hasPip)) throw new StepError(venvAdvice)
   }
   await makeSteps(plan).step(packages, async (report) => {

@@ -1,0 +1,1 @@
+export * as MlflowConfig from "./MlflowConfig.ts"
