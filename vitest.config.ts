@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs"
+import { resolve } from "node:path"
 import { defineConfig } from "vitest/config"
 
 // Sources, not `dist`, in all three resolvers of vitest: without the `ssr` pair tests silently run on an old build.
@@ -13,7 +14,7 @@ const project = (name: string, root: string, include: ReadonlyArray<string>) => 
     name,
     root,
     include: [...include],
-    globalSetup: existsSync(`${root}/${setup}`) ? [setup] : [],
+    globalSetup: [resolve(root, setup)].filter(existsSync),
     benchmark: { include: [] }
   }
 })

@@ -69,7 +69,10 @@ export const MlflowConfig = Schema.Struct({
     "Where artifacts of an experiment made here lie, as the server understands it. Default: the server's own choice.",
     "s3://bucket/mlflow"
   ),
-  workspace: text("Workspace, on servers that have them switched on (MLflow 3.10 and later); others never see it.", "team"),
+  workspace: text(
+    "Workspace, on servers that have them switched on (MLflow 3.10 and later); others never see it.",
+    "team"
+  ),
   username: text("User name for basic authentication; with `password` it wins over `token`."),
   password: secret("Password of that user."),
   token: secret("Bearer token."),
@@ -78,14 +81,18 @@ export const MlflowConfig = Schema.Struct({
   ),
   insecureTls: Flag.pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(false as const)),
-    Schema.annotateKey(described("Accepts any certificate of the server: whoever is in between can read and change everything."))
+    Schema.annotateKey(
+      described("Accepts any certificate of the server: whoever is in between can read and change everything.")
+    )
   ),
   serverCertPath: text("File in PEM format with the certificate authority that signed the server's certificate."),
   clientCertPath: text("File in PEM format with this client's certificate and its key."),
   requestTimeout: Wait.pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(120)),
     Schema.annotateKey(
-      described("Longest wait for one answer; a retry starts a new wait. Too short, and a busy server is asked the same again and again.")
+      described(
+        "Longest wait for one answer; a retry starts a new wait. Too short, and a busy server is asked the same again and again."
+      )
     )
   )
 })

@@ -1,1 +1,2 @@
 export * as MlflowConfig from "./MlflowConfig.ts"
+export * as MlflowError from "./MlflowError.ts"

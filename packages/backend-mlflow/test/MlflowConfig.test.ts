@@ -18,11 +18,13 @@ describe("MlflowConfig", () => {
     })
   )
 
-  it.effect.each(["sqlite:///mlflow.db", "file:/runs", "databricks", "./mlruns", ""])("refuses %s, and says what it wants", (uri) =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(decode({ trackingUri: uri }))
-      assert.include(error.message, "http:// or https://")
-    })
+  it.effect.each(["sqlite:///mlflow.db", "file:/runs", "databricks", "./mlruns", ""])(
+    "refuses %s, and says what it wants",
+    (uri) =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(decode({ trackingUri: uri }))
+        assert.include(error.message, "http:// or https://")
+      })
   )
 
   it.effect.each([
@@ -56,7 +58,9 @@ describe("MlflowConfig", () => {
 
   it.effect("shows no secret when it refuses one", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(decode({ trackingUri: "no", password: "hunter2", token: "hunter2", username: 3 }))
+      const error = yield* Effect.flip(
+        decode({ trackingUri: "no", password: "hunter2", token: "hunter2", username: 3 })
+      )
       assert.notInclude(error.message, "hunter2")
     })
   )
