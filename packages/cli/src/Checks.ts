@@ -43,6 +43,7 @@ export const all: Effect.Effect<ReadonlyArray<Check>, never, Session | Place | J
     Effect.sync(sqlite),
     folder,
     fileSystem,
+    disk,
     locks,
     store,
     agent,
@@ -174,6 +175,40 @@ const fileSystem = Effect.gen(function* () {
   )
 })
 
+/** Below this there is no room for the least segment of a journal (J2.8), nor for the files of a run. */
+const bytesMin = 64 * 1024
+const inodesMin = 16
+
+/** Below this it is time to look: 32 segments of a Python writer. */
+const bytesLow = 256 * 1024 * 1024
+const inodesLow = 1_000
+
+const room = Effect.flatMap(Place, ({ dir }) => Effect.option(FileSystems.room(lookedAt(dir).at)))
+
+const isFull = ({ bytes, inodes }: FileSystems.Room): boolean =>
+  bytes < bytesMin || (inodes !== undefined && inodes < inodesMin)
+
+const disk = Effect.gen(function* () {
+  const { dir } = yield* Place
+  const { at, note } = lookedAt(dir)
+  const found = yield* room
+  if (found._tag === "None") return check("disk", "warning", `${note}how much is free at ${at} cannot be told`)
+  const { bytes, inodes } = found.value
+  const free = `${note}${Format.bytes(bytes)} free${inodes === undefined ? "" : `, and ${Format.plural(inodes, "inode")}`}`
+  if (isFull(found.value)) {
+    return check(
+      "disk",
+      "bad",
+      `${free}: no room for a journal, so what is logged now is lost, and counted`,
+      "Make room on the disk, or set TRACELET_DIR to a folder on another. `tracelet archive` and `tracelet prune` make journals smaller."
+    )
+  }
+  const isLow = bytes < bytesLow || (inodes !== undefined && inodes < inodesLow)
+  return isLow
+    ? check("disk", "warning", free, "Make room before it is full: then what is logged is lost, and counted.")
+    : check("disk", "good", free)
+})
+
 /** Takes a lock and lets another process look at it: what a run's being alive rests on. */
 const locks = Effect.gen(function* () {
   const { dir } = yield* Place
@@ -214,7 +249,11 @@ const store = Effect.gen(function* () {
   return yield* reader.value.runs({ limit: 1 }).pipe(
     Effect.as(check("store", "good", join(dir, "store.db"))),
     Effect.catch(({ message }) =>
-      Effect.succeed(check("store", "bad", message, "It is a cache: move it away, and it is rebuilt."))
+      Effect.map(room, (found) =>
+        found._tag === "Some" && isFull(found.value)
+          ? check("store", "bad", message, "It is well again when there is room on the disk.")
+          : check("store", "bad", message, "It is a cache: move it away, and it is rebuilt.")
+      )
     )
   )
 })

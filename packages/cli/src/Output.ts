@@ -133,12 +133,16 @@ export interface BackendSum extends Schema.Schema.Type<typeof BackendSum> {}
 
 export const BackendSums = Schema.Record(Schema.String, BackendSum)
 
-/** `tracelet agent stop --json`. `stopped`: one was running. `running`: runs that nobody delivers now while they go on. */
+/**
+ * `tracelet agent stop --json`. `stopped`: one was running. `running`: runs that nobody delivers now while they go on. `reason`: why
+ * nothing is known of the runs, and none are in it.
+ */
 export const AgentStopped = Schema.Struct({
   dir: Schema.String,
   stopped: Schema.Boolean,
   running: Schema.Int,
-  backends: BackendSums
+  backends: BackendSums,
+  reason: Schema.optionalKey(Schema.String)
 })
 export interface AgentStopped extends Schema.Schema.Type<typeof AgentStopped> {}
 

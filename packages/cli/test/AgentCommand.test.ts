@@ -55,6 +55,27 @@ describe("tracelet agent start and stop", { timeout: 30_000 }, () => {
     )
   )
 
+  it.live("stop one of a folder whose runs cannot be read, and say so", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const command = (...args: ReadonlyArray<string>) => tracelet(dir, ["agent", ...args, "--dir", "."])
+        const { agent } = yield* decodeStarted((yield* command("start", "--idle", "20s", "--json")).out)
+        yield* Effect.addFinalizer(() =>
+          Effect.map(AgentAddress.read(dir), (address) => {
+            if (address?.pid === agent.pid) process.kill(agent.pid, "SIGKILL")
+          })
+        )
+        writeFileSync(join(dir, "runs"), "no folder")
+        const { code, out, err } = yield* command("stop")
+        assert.strictEqual(code, 0, err)
+        assert.include(out, `The agent (pid ${agent.pid}) has left.\n`)
+        assert.match(out, /What is undelivered is kept, and how much it is cannot be told now: could not list .*\.\n$/)
+        assert.strictEqual((yield* command("stop")).code, 1)
+      })
+    )
+  )
+
   it.live("refuse a folder that is not there, and an idle time that is none", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -11,7 +11,7 @@ import { training, writeEnded } from "./support/runs.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Output.Doctor))
 
-const names = ["tracelet", "Node", "SQLite", "folder", "file system", "locks", "store", "agent", "Python"]
+const names = ["tracelet", "Node", "SQLite", "folder", "file system", "disk", "locks", "store", "agent", "Python"]
 
 describe("tracelet doctor", () => {
   it.live("looks at each thing once, and leaves nothing behind", () =>
@@ -46,7 +46,7 @@ describe("tracelet doctor", () => {
         const heads = out.split("\n").filter((line) => /^[✓!✗]/.test(line))
         assert.strictEqual(heads.length, names.length)
         assert.include(out, `${dir}/new, by --dir; it is made with the first run`)
-        assert.strictEqual(out.split(`${dir}/new does not exist yet, looked at ${dir} instead: `).length, 3)
+        assert.strictEqual(out.split(`${dir}/new does not exist yet, looked at ${dir} instead: `).length, 4)
         assert.include(out, `another process sees a lock in ${dir}\n`)
         assert.deepStrictEqual(readdirSync(dir), [])
         // oxlint-disable-next-line no-control-regex

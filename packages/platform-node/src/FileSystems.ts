@@ -3,7 +3,7 @@
  */
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import type * as Effect from "effect/Effect"
-import { readFileSync, realpathSync } from "node:fs"
+import { readFileSync, realpathSync, statfsSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import { attempt, codeOf } from "./internal/failure.ts"
 import { kindOf, type Kind, mountOf, parseMountInfo } from "./internal/mounts.ts"
@@ -24,6 +24,19 @@ export const lookup = (path: string): Effect.Effect<FileSystem | undefined, Stor
     if (process.platform !== "linux") return undefined
     const mount = mountOf(parseMountInfo(readFileSync("/proc/self/mountinfo", "utf8")), realPath(resolve(path)))
     return mount === undefined ? undefined : { ...mount, kind: kindOf(mount.type) }
+  })
+
+/** What a user may still write there. `inodes`: how many files more; `undefined` where the file system has no such limit. */
+export interface Room {
+  readonly bytes: number
+  readonly inodes: number | undefined
+}
+
+/** Of the file system on which a path lies that is there. */
+export const room = (path: string): Effect.Effect<Room, StorageError> =>
+  attempt("ask for the free space of", path, () => {
+    const { bavail, bsize, ffree, files } = statfsSync(path)
+    return { bytes: bavail * bsize, inodes: files === 0 ? undefined : ffree }
   })
 
 /** Whether what `lookup` answered is trusted with locks. */

@@ -3,6 +3,8 @@
  * Result codes: https://sqlite.org/rescode.html, read for SQLite 3.53.
  */
 import { BackendError, Held, Poison, Transient, type Reason } from "@tracelet/core/BackendError"
+import { statfsSync } from "node:fs"
+import { dirname } from "node:path"
 import { UnexpectedRow } from "./Connection.ts"
 
 export const id = "backend.local"
@@ -63,11 +65,27 @@ export const isBusy = (failure: unknown): boolean => {
   return code === 5 || code === 6
 }
 
-const verdictOf = (failure: unknown): Verdict => {
+const full = transient("There is no room left on its disk: make some; it is tried again.")
+
+/** SQLite says no more than "disk I/O error" or "unable to open" where there is no room for a file of its own beside the database. */
+const isOnFullDisk = (file: string): boolean => {
+  try {
+    const { bavail, bsize, ffree, files } = statfsSync(dirname(file))
+    return bavail * bsize < roomMin || (files > 0 && ffree === 0)
+  } catch {
+    return false
+  }
+}
+
+/** What the least of those files takes: https://sqlite.org/walformat.html, section 2.2. */
+const roomMin = 32_768
+
+const verdictOf = (failure: unknown, file: string): Verdict => {
   if (failure instanceof Refused) return held(failure.advice)
   if (failure instanceof UnexpectedRow) return held(rebuild)
   const code = resultCode(failure)
   if (code !== undefined) {
+    if ((code === 10 || code === 14) && isOnFullDisk(file)) return full
     return verdictByCode.get(code) ?? { reason: new Poison(), advice: "Please report this, with the message." }
   }
   if (failure instanceof Error && "code" in failure && typeof failure.code === "string") {
@@ -78,7 +96,7 @@ const verdictOf = (failure: unknown): Verdict => {
 
 /** `doing` completes the sentence "Could not …": `write 512 events of run 4f…`. */
 export const toBackendError = (doing: string, file: string, failure: unknown): BackendError => {
-  const { advice, reason } = verdictOf(failure)
+  const { advice, reason } = verdictOf(failure, file)
   const came = failure instanceof Error ? failure.message : String(failure)
   const code = resultCode(failure)
   return new BackendError({

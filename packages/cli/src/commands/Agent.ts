@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as AgentAddress from "@tracelet/bridge-python/AgentAddress"
 import * as Agents from "../Agents.ts"
+import * as Failure from "../Failure.ts"
 import { CommandError } from "../Failure.ts"
 import * as Format from "../Format.ts"
 import * as Frame from "../Frame.ts"
@@ -126,12 +127,22 @@ const stop = Command.make("stop", {}, () =>
       const found = yield* Agents.find(dir)
       if (found.state === "unwell") return yield* unwell(found.reason)
       if (found.state === "running") yield* (yield* agentProcess).stop(dir, found.agent.client)
-      const reports = yield* Frame.reports(yield* Frame.current())
+      // What was asked for is done. A full disk keeps nobody from being told what is left, and what cannot be told is no failure.
+      const { reason, reports } = yield* Frame.readingJournals(
+        Effect.flatMap(Frame.current(), Frame.reports).pipe(Effect.map((all) => ({ reason: undefined, reports: all })))
+      ).pipe(
+        Effect.catch((error) =>
+          found.state === "running"
+            ? Effect.succeed({ reason: Failure.describe(error).message, reports: [] })
+            : Effect.fail(error)
+        )
+      )
       const answer: Output.AgentStopped = {
         dir,
         stopped: found.state === "running",
         running: reports.filter((run) => run.status === "running").length,
-        backends: Report.sums(reports)
+        backends: Report.sums(reports),
+        ...(reason === undefined ? {} : { reason })
       }
       if (yield* Frame.AsJson) return yield* Frame.printJson(answer)
       const pending = Object.entries(answer.backends).filter(([, sum]) => sum.pending > 0)
@@ -142,7 +153,11 @@ const stop = Command.make("stop", {}, () =>
           ? `The agent (pid ${found.agent.status.pid}) has left.`
           : `No agent is running for ${dir}.`,
         ...(answer.running > 0 ? [`${goOn} \`tracelet agent start\`.`] : []),
-        left === "" ? "Nothing is undelivered." : `Undelivered, and kept: ${left}. \`tracelet sync\` delivers it.`
+        reason !== undefined
+          ? `What is undelivered is kept, and how much it is cannot be told now: ${Failure.sentence(reason)}`
+          : left === ""
+            ? "Nothing is undelivered."
+            : `Undelivered, and kept: ${left}. \`tracelet sync\` delivers it.`
       ])
     })
   )
