@@ -16,7 +16,7 @@ export interface Point {
 export const runId = RunId.make("0123456789abcdef0123456789abcdef")
 
 export const openRun = (over: Partial<OpenRun["run"]> = {}, startedAt = 100): OpenRun =>
-  openAlone(runStarted(runId, { time: startedAt, project: "digits", name: "baseline", ...over }))
+  openAlone(runStarted(over.id ?? runId, { time: startedAt, project: "digits", name: "baseline", ...over }))
 
 /** Bytes between two records of a log. */
 const stride = 64
