@@ -14,7 +14,7 @@ import { isJsonObject, type Json, type JsonObject, type TextObject } from "@trac
 import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as PinnedProcessors from "@tracelet/core/PinnedProcessors"
 import type { Targets, Unavailable } from "@tracelet/core/Pipeline"
-import type { ConfiguredPlugin, Manifest, PluginConfigError } from "@tracelet/core/Plugin"
+import * as Plugin from "@tracelet/core/Plugin"
 import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import { StatefulProcessor, type Configured } from "@tracelet/core/StatefulProcessor"
@@ -29,9 +29,9 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 
 /** A backend plugin as it is used here: its config comes from a journal. */
-export interface BackendPlugin extends Manifest {
-  readonly fromUnknown: (config: unknown) => ConfiguredPlugin<Backend, PluginConfigError, Journal>
-  readonly credentialsFor: (config: unknown) => Effect.Effect<TextObject, PluginConfigError>
+export interface BackendPlugin extends Plugin.Manifest {
+  readonly fromUnknown: (config: unknown) => Plugin.ConfiguredPlugin<Backend, Plugin.PluginConfigError, Journal>
+  readonly credentialsFor: (config: unknown) => Effect.Effect<TextObject, Plugin.PluginConfigError>
   readonly config: ConfigTable
 }
 
@@ -39,8 +39,8 @@ export interface BackendPlugin extends Manifest {
 export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest]
 
 /** A stateful processor's plugin as it is used here: its config comes from a pin. */
-export interface ProcessorPlugin extends Manifest {
-  readonly fromUnknown: (config: unknown) => ConfiguredPlugin<StatefulProcessor, PluginConfigError, never>
+export interface ProcessorPlugin extends Plugin.Manifest {
+  readonly fromUnknown: (config: unknown) => Plugin.ConfiguredPlugin<StatefulProcessor, Plugin.PluginConfigError, never>
 }
 
 /** The built-in stateful processors. */
@@ -85,7 +85,7 @@ export const make = (
           const plugin = plugins.find((candidate) => candidate.id === id)
           if (plugin === undefined) return missing(id)
           const configured = plugin.fromUnknown(config)
-          const context = yield* Layer.buildWithMemoMap(configured.layer, memoMap, yield* Effect.scope).pipe(
+          const context = yield* Plugin.build(configured, memoMap, yield* Effect.scope).pipe(
             Effect.provideService(Journal, journal)
           )
           return {

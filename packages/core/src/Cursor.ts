@@ -45,6 +45,9 @@ export const addCounts = (a: Counts, b: Counts): Counts => ({
   filtered: a.filtered + b.filtered
 })
 
+/** Events that lie before the marks. */
+export const passed = ({ delivered, rejected, filtered }: Counts): number => delivered + rejected + filtered
+
 /** What of the run's journals could not be read, when the cursor was closed: gaps in bytes, records for the rest (J4.4, J4.5). */
 export const Losses = Schema.Struct({ gapBytes: Schema.Int, unknown: Schema.Int, damaged: Schema.Int })
 export interface Losses extends Schema.Schema.Type<typeof Losses> {}

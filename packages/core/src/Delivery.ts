@@ -27,6 +27,7 @@ import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
 import { at, countEvents, headOf, restOf } from "./internal/places.ts"
 import { check, claim, type Authority } from "./internal/authority.ts"
+import { LaneTelemetry } from "./internal/laneTelemetry.ts"
 import { lend, type Holder } from "./internal/lent.ts"
 
 export interface LaneStatus {
@@ -89,6 +90,7 @@ export class Lane {
   /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
   private aside: ReadonlyArray<LetterId> | undefined
   private readonly takeOver: boolean
+  private readonly telemetry: LaneTelemetry
   private authority: Authority = "locks"
   /** That of this lane, once it has one: a greater one is another host's. */
   private epoch: number | undefined
@@ -107,6 +109,7 @@ export class Lane {
     this.started = started
     this.target = target
     this.derivations = derivations
+    this.telemetry = new LaneTelemetry(name, started)
     this.cursor = {
       version: 1,
       run: run.id,
@@ -150,14 +153,22 @@ export class Lane {
     return this.session.pipe(
       Effect.scoped,
       Effect.catchCause((cause) => this.recover(cause)),
-      Effect.forever
+      Effect.forever,
+      this.telemetry.observed
     )
+  }
+
+  /** Says how far it lags behind; `pending` counts what lies behind the marks of a status. */
+  lag<E>(pending: (status: LaneStatus) => Effect.Effect<number, E>): Effect.Effect<void, E> {
+    const { status } = this
+    if (this.isCaughtUp && status.state !== "held") return this.telemetry.caughtUp
+    return Effect.flatMap(pending(status), (events) => this.telemetry.behind(Cursor.passed(status.counts), events))
   }
 
   /** From `open` to the end of the run, or to the first failure. */
   private get session(): Effect.Effect<void, LaneError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
-      const opened = yield* this.target.permits.withPermit(this.open)
+      const opened = yield* this.target.permits.withPermit(this.telemetry.open(this.open, this.failures))
       const { limits } = this.target.backend.capabilities
       const reader = yield* this.run.reader(this.marks, limits, this.derivations)
       yield* Effect.addFinalizer(() => (this.isUnsaved ? Effect.ignore(this.save({ sync: false })) : Effect.void))
@@ -168,6 +179,7 @@ export class Lane {
         if (batch !== undefined) {
           this.state = "delivering"
           this.isCaughtUp = false
+          yield* this.telemetry.taken(Cursor.passed(this.cursor.counts), batch.events)
           yield* this.target.permits.withPermit(this.send(opened, this.prepare(batch)))
           pause = pollShortest
           continue
@@ -175,11 +187,13 @@ export class Lane {
         if (reader.isDrained()) {
           yield* this.close(opened, reader)
           this.settle("done")
+          yield* this.telemetry.caughtUp
           // A late writer's first file wakes nobody: look for it at the slowest pace.
           yield* this.untilWoken(pollLongest)
           continue
         }
         this.settle("idle")
+        yield* this.telemetry.caughtUp
         // What is left to derive does not come: the lane says why in the place of whoever derives.
         const problem = this.derivations.problem()
         if (problem !== undefined) {
@@ -254,6 +268,7 @@ export class Lane {
         this.marks = new Map(confirmed.marks)
         this.cursor = { ...this.cursor, counts: confirmed.counts, closed: confirmed.closed }
       }
+      this.telemetry.resumed(Cursor.passed(this.cursor.counts))
       const isNamed = this.cursor.remote !== opened.remote
       this.cursor = { ...this.cursor, remote: opened.remote }
       // On the disk before anything is sent: from then on a cursor that is missing means that nothing was. And whoever goes on has to know
@@ -278,7 +293,8 @@ export class Lane {
       yield* this.countLosses(reader)
       const { status, endedAt } = yield* this.run.standing(yield* this.run.writers)
       yield* this.fence
-      yield* opened.close({ status, endedAt: endedAt ?? this.started.time })
+      const closed = opened.close({ status, endedAt: endedAt ?? this.started.time })
+      yield* this.telemetry.close(closed, status, this.failures)
       this.cursor = { ...this.cursor, closed: true }
       yield* this.save({ sync: true })
     })
@@ -330,7 +346,7 @@ export class Lane {
         return yield* this.advance(batch, batch.to, 0, 0, batch.filtered)
       }
       yield* this.fence
-      const report = yield* opened.write(batch).pipe(
+      const report = yield* this.telemetry.write(opened.write(batch), batch, this.failures).pipe(
         Effect.map((written) => ({ ...written, poison: undefined })),
         Effect.catch((error) =>
           error.reason._tag === "Poison"
@@ -393,6 +409,7 @@ export class Lane {
       const counts = Cursor.addCounts(this.cursor.counts, { delivered: taken - rejected, rejected, filtered })
       this.cursor = { ...this.cursor, counts, closed: false }
       this.isUnsaved = true
+      yield* this.telemetry.confirmed(taken - rejected, rejected)
       const now = yield* Clock.currentTimeMillis
       const isDue = now - this.savedAt >= Duration.toMillis(cursorEvery)
       if (this.target.backend.capabilities.identity === "position" && !isDue) return

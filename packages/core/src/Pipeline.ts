@@ -43,6 +43,9 @@ export interface RunDelivery {
 
 const settledPoll = Duration.millis(10)
 
+/** How often what lies behind the lanes is counted for the metrics: it reads the journal of a lane that lags once more. */
+const lagEvery = Duration.minutes(1)
+
 export interface DeliverOptions {
   /** Deliver also what another host's writers left, or what another host delivered so far, where its locks cannot be seen (J7.4). Default false. */
   readonly takeOver?: boolean
@@ -73,6 +76,19 @@ export const deliver = (
     }
     const scope = yield* Effect.scope
     const backlogs = new Map([...targets.keys()].map((name) => [name, new Backlog(run, derivations, scope)]))
+    yield* Effect.sleep(lagEvery).pipe(
+      Effect.andThen(
+        Effect.forEach(
+          lanes,
+          ([name, lane]) => lane.lag((status) => backlogs.get(name)?.pending(status) ?? Effect.succeed(0)),
+          { discard: true }
+        )
+      ),
+      // A metric is no reason to stop anything; the lanes meet what is wrong with the journal themselves.
+      Effect.ignoreCause,
+      Effect.forever,
+      Effect.forkScoped
+    )
     const isSettled = () => derivations.isSettled() && [...lanes.values()].every((lane) => lane.isSettled)
     return {
       run,

@@ -5,16 +5,20 @@
  * `make` closes over decode and JSON Schema: a config is always decoded by the plugin's own copy of Effect, and no Schema crosses over
  * (Schemas of one copy decoded by another fail; Layers, Effects and Streams of another copy run).
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import type * as Scope from "effect/Scope"
 import { credentialVariables, isCredential, tableOf, type ConfigTable, type Variables } from "./ConfigKey.ts"
 import { isJsonObject, type Json, type JsonObject, type TextObject } from "./JsonObject.ts"
 import type { BackendReference } from "./RunEvent.ts"
+import { attributes, spans } from "./Telemetry.ts"
 import { fill, withoutUser, type Filled, type Provenance } from "./internal/environment.ts"
+import { spanned } from "./internal/spans.ts"
 
 /**
  * A config that its plugin's Schema refuses. `message` lists the paths and what is wrong with each, with the variables that a value came from
@@ -180,6 +184,24 @@ export const reference = (
   plugin: Pick<ConfiguredPlugin<unknown, unknown, unknown>, "id" | "version" | "recorded">
 ): Effect.Effect<BackendReference, PluginConfigError> =>
   Effect.map(plugin.recorded, (config) => ({ name, plugin: plugin.id, version: plugin.version, config }))
+
+/**
+ * Builds the layer of a plugin into `scope`, under a span of its own. The memo map is that of the host: what two plugins need is built once.
+ *
+ * @param backend - its name here, where it is one
+ */
+export const build = <Provides, E, R>(
+  plugin: Pick<ConfiguredPlugin<Provides, E, R>, "id" | "layer">,
+  memoMap: Layer.MemoMap,
+  scope: Scope.Scope,
+  backend?: string
+): Effect.Effect<Context.Context<Provides>, E, R> =>
+  spanned(Layer.buildWithMemoMap(plugin.layer, memoMap, scope), spans.pluginStart.name, () => ({
+    attributes: {
+      [attributes.plugin.name]: plugin.id,
+      ...(backend === undefined ? {} : { [attributes.backend.name]: backend })
+    }
+  }))
 
 /** The input, less each key whose decoded value is a secret, and less the user info of URLs. */
 const withoutSecrets = (input: unknown, decoded: unknown): JsonObject => {

@@ -65,7 +65,7 @@ export const RunStarted = Schema.TaggedStruct("RunStarted", {
 export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
 
 /** What a run-started record says; what is left out is as in a run that was given none of it, and written by nobody known. */
-export interface Start extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client">> {
+export interface Start extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client" | "trace">> {
   /** Seconds since the Unix epoch. */
   readonly time: number
 }
@@ -78,9 +78,17 @@ export const runStarted = (
     name = defaultName(id),
     tags = {},
     backends = [],
-    client = { language: "", version: "", tracelet: "" }
+    client = { language: "", version: "", tracelet: "" },
+    trace
   }: Start
-): RunStarted => ({ _tag: "RunStarted", time, run: { id, project, name, tags }, backends, client })
+): RunStarted => ({
+  _tag: "RunStarted",
+  time,
+  run: { id, project, name, tags },
+  backends,
+  client,
+  ...(trace === undefined ? {} : { trace })
+})
 
 export const RunFinished = Schema.TaggedStruct("RunFinished", {
   time: Time,

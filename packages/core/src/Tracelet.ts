@@ -21,17 +21,18 @@ import type { Target } from "./Delivery.ts"
 import { Journal, type JournalError } from "./Journal.ts"
 import * as Name from "./Name.ts"
 import { deliver, type RunDelivery } from "./Pipeline.ts"
-import { reference, type ConfiguredPlugin, type PluginConfigError } from "./Plugin.ts"
+import { build as buildPlugin, reference, type ConfiguredPlugin, type PluginConfigError } from "./Plugin.ts"
 import type { Processor } from "./Processor.ts"
 import * as Retention from "./Retention.ts"
 import type { Route } from "./Route.ts"
 import * as Run from "./Run.ts"
-import { runStarted, type BackendReference, type RunStarted } from "./RunEvent.ts"
+import { runStarted, type BackendReference, type RunFinished, type RunStarted } from "./RunEvent.ts"
 import { Source } from "./Source.ts"
 import { StatefulProcessor, type Configured } from "./StatefulProcessor.ts"
 import { RunOptionsError, toTags, Tracker, type Run as RunUnderWay, type RunOptions } from "./Tracker.ts"
 import { describeValue } from "./internal/describeValue.ts"
 import { now, type JournalWriter } from "./internal/journalWriter.ts"
+import { beginRun } from "./internal/spans.ts"
 import { layerProblem, runProblem, unwantedOption } from "./internal/wiring.ts"
 
 /** Version of all packages of a release. */
@@ -125,7 +126,8 @@ const make = Effect.fnUntraced(function* (
   const journal = yield* Journal
   const scope = yield* Effect.scope
   const memoMap = yield* Layer.CurrentMemoMap
-  const build = <S, E, R>(plugin: ConfiguredPlugin<S, E, R>) => Layer.buildWithMemoMap(plugin.layer, memoMap, scope)
+  const build = <S, E, R>(plugin: ConfiguredPlugin<S, E, R>, backend?: string) =>
+    buildPlugin(plugin, memoMap, scope, backend)
 
   const pure: Array<Processor> = []
   const stateful: Array<Configured> = []
@@ -149,7 +151,7 @@ const make = Effect.fnUntraced(function* (
   for (const [name, plugin] of Object.entries(options.backends)) {
     if (!Name.idPattern.test(name)) return yield* new RunOptionsError({ message: nameProblem(name) })
     targets.set(name, {
-      backend: yield* serviceOf(yield* build(plugin), Backend, plugin, "backends"),
+      backend: yield* serviceOf(yield* build(plugin, name), Backend, plugin, "backends"),
       route: routes.get(name),
       processors: pure,
       permits: yield* Semaphore.make(lanesAtOnce),
@@ -190,11 +192,14 @@ const make = Effect.fnUntraced(function* (
   const startRun = Effect.fnUntraced(function* (runOptions: RunOptions) {
     const id = yield* journal.newRunId
     const run = yield* describe(id, runOptions)
+    const span = yield* beginRun(run)
+    yield* Effect.addFinalizer((exit) => span.end(endOf(exit)))
     const started = runStarted(id, {
       ...run,
       time: yield* now,
       backends: references,
-      client: { language: "typescript", version: runtimeVersion(), tracelet: version }
+      client: { language: "typescript", version: runtimeVersion(), tracelet: version },
+      ...(span.trace === undefined ? {} : { trace: span.trace })
     })
     const delivery = yield* Effect.acquireRelease(
       Effect.succeed<{ current: Effect.Success<ReturnType<typeof deliverInLayer>> }>({ current: undefined }),
@@ -212,7 +217,8 @@ const make = Effect.fnUntraced(function* (
     for (const source of sources) yield* Effect.forkScoped(observe(journal, source, id, writer.id))
     const onFull = options.onFull ?? "block"
     const current = { run, writer, clock: yield* Clock.Clock, onFull, flush: writer.flush }
-    return { ...run, provide: Effect.provideService(CurrentRun, current) } satisfies RunUnderWay
+    const provide: RunUnderWay["provide"] = (effect) => span.provide(Effect.provideService(effect, CurrentRun, current))
+    return { ...run, provide } satisfies RunUnderWay
   })
 
   return Tracker.of({ backends: [...targets.keys()], startRun })
@@ -299,13 +305,17 @@ const describe = Effect.fnUntraced(function* (id: Run.RunId, options: RunOptions
   return { id, project, name, tags: legal }
 })
 
-/** The end record, and what was refused. A failure counts before an interruption, as it does among writers (J10.2). */
+/** How a run ended. A failure counts before an interruption, as it does among writers (J10.2). */
+const endOf = (exit: Exit.Exit<unknown, unknown>): Pick<RunFinished, "status" | "error"> => {
+  if (Exit.isSuccess(exit)) return { status: "finished" }
+  return Cause.hasInterruptsOnly(exit.cause) ? { status: "killed" } : { status: "failed", error: describeCause(exit) }
+}
+
+/** The end record, and what was refused. */
 const finish = (name: string, writer: JournalWriter, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const time = yield* now
-    if (Exit.isSuccess(exit)) writer.event({ _tag: "RunFinished", time, status: "finished" })
-    else if (Cause.hasInterruptsOnly(exit.cause)) writer.event({ _tag: "RunFinished", time, status: "killed" })
-    else writer.event({ _tag: "RunFinished", time, status: "failed", error: describeCause(exit) })
+    writer.event({ _tag: "RunFinished", time, ...endOf(exit) })
     writer.close()
     const failure = yield* Effect.match(writer.flush, { onFailure: (error) => error, onSuccess: () => undefined })
     for (const [reason, { count, example }] of writer.refusals) {

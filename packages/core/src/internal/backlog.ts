@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Counts } from "../Cursor.ts"
+import { passed } from "../Cursor.ts"
 import type { LaneStatus } from "../Delivery.ts"
 import type { StorageError } from "../JournalStorage.ts"
 import { countOf } from "../RunEvent.ts"
@@ -39,7 +39,7 @@ export class Backlog {
       Effect.gen({ self: this }, function* () {
         if (this.reader === undefined) {
           // Both are read before anything else may run: they belong to one moment.
-          this.counted = before(status.counts)
+          this.counted = passed(status.counts)
           const marks = new Map(status.marks)
           this.reader = yield* Effect.provideService(
             this.run.reader(marks, limits, this.derived),
@@ -51,10 +51,8 @@ export class Backlog {
           for (const event of batch.events) this.counted += countOf(event)
           yield* Effect.yieldNow
         }
-        return Math.max(0, this.counted - before(status.counts))
+        return Math.max(0, this.counted - passed(status.counts))
       })
     )
   }
 }
-
-const before = ({ delivered, rejected, filtered }: Counts): number => delivered + rejected + filtered

@@ -10,6 +10,7 @@ from ._ids import is_id
 from ._payload import Json, NotJson, to_json
 from ._ranks import rank
 from ._refusals import warn
+from ._trace import current_trace
 from .settings import BACKENDS, INSTALLED, TraceletSettings
 
 _SECRET_KEY = re.compile(
@@ -107,4 +108,7 @@ def run_started(
     number = rank()
     if number is not None:
         payload["rank"] = number
+    trace = current_trace()
+    if trace is not None:
+        payload["trace"] = trace
     return payload
