@@ -14,7 +14,7 @@ import tracelet
 
 SRC = Path(tracelet.__file__).resolve().parent.parent
 FOREIGN = ("CI", "PBS_JOBID", "LSB_JOBID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR")
-FOREIGN_PREFIXES = ("TRACELET_", "COLAB_", "KAGGLE_", "SLURM_", "TORCHELASTIC_", "GITHUB_", "GITLAB_")
+FOREIGN_PREFIXES = ("TRACELET_", "MLFLOW_", "COLAB_", "KAGGLE_", "SLURM_", "TORCHELASTIC_", "GITHUB_", "GITLAB_")
 
 
 @pytest.fixture(autouse=True)

@@ -38,8 +38,8 @@ def start_logging(
         project: what groups runs that are meant to be compared; default `default`.
         backend: where the run goes: a name, several with commas between them, or a list; default `local`, the
             database beside the journal. `none` records nothing.
-        api_key: the key for those backends that want one; never written to the disk.
-        backend_url: the address of the backend's server; never written to the disk, since it may hold a password.
+        api_key: the key or token for those backends that want one; never written to the disk.
+        backend_url: the address of the backend's server; a user and a password in it are never written to the disk.
         config: any field of `TraceletSettings` by its name, `tags`, and for each backend a dictionary under its name.
 
     Returns:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Callable, Union
 
 from . import __version__
+from ._backend_config import configure
 from ._format import BLOB_BYTES_MAX, PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
 from ._ids import Identity
 from ._losses import RETRY_SECONDS
-from ._opening import backend_names, run_started, split_secrets
+from ._opening import backend_names, run_started
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
 from ._ranks import announce, next_run_id, rank, withdraw
 from ._refusals import Refusals, describe, describe_error, warn
@@ -113,6 +114,8 @@ class Experiment:
         self._ending_in = 0
         self._open_again_at = 0.0
         self._folder = ""
+        # Backend to key to text: for the agent's memory alone.
+        self._secrets: dict[str, dict[str, str]] = {}
         # How many events were lost: before the last flush that left nothing to say, and when that was last said.
         self._lost_before = self._lost_said = 0
         self._iteration: int | None = None
@@ -438,7 +441,7 @@ class Experiment:
         from ._folder import find_folder
 
         names = backend_names(self.settings)
-        configs, secrets = split_secrets(self.settings, names)
+        configs, self._secrets = configure(self.settings, names)
         self._folder = find_folder()
         opening = run_started(
             time=self._created,
@@ -462,13 +465,13 @@ class Experiment:
         self.log_metric = writer.log  # type: ignore[method-assign,assignment]  # one call less a point
         if not system.is_local:
             start_heartbeat(writer)
-        self._begin_agent(secrets)
+        self._begin_agent()
 
-    def _begin_agent(self, secrets: Mapping[str, Mapping[str, str]]) -> None:
+    def _begin_agent(self) -> None:
         try:
             from ._agent import Agent
 
-            self._agent = Agent(self._folder, self.id, secrets, __version__)
+            self._agent = Agent(self._folder, self.id, self._secrets, __version__)
             self._agent.begin(watch=not self._is_over)
         except Exception as error:
             warn(f"no agent could be looked for ({error}); recording goes on")
@@ -477,7 +480,7 @@ class Experiment:
         from ._delivery import Delivery, parse_wait
 
         if self._agent is None and self._writer is not None:
-            self._begin_agent(split_secrets(self.settings, backend_names(self.settings))[1])
+            self._begin_agent()
         if self._agent is None or self._writer is None or not self._writer.has_stream:
             return
         if isinstance(wait, str):

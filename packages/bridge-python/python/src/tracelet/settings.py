@@ -10,12 +10,13 @@ import os
 from collections.abc import Mapping
 from typing import Callable
 
+from ._backends import BACKENDS
 from ._refusals import describe, warn
 
 DEFAULT_BACKEND = "local"
 # What this version delivers to by itself, and names that are no misspelling: their plugins come separately.
-INSTALLED = ("local",)
-BACKENDS = (*INSTALLED, "mlflow", "clearml", "wandb", "aim")
+INSTALLED = tuple(BACKENDS)
+OTHERS = tuple(name for name in ("mlflow", "clearml", "wandb", "aim") if name not in BACKENDS)
 
 # Variables that are no settings of a run but are read elsewhere.
 _OTHER_VARIABLES = (
@@ -115,8 +116,8 @@ class TraceletSettings:
         project: name of the group of runs; default `default`. Alias `project_name`.
         experiment_name: name of the run; default `run-` and the first 8 characters of its id. Alias `exp_name`.
         backend: names of the backends; default `["local"]`. A comma list is taken apart.
-        api_key: goes to the agent's memory only, for all backends but `local`.
-        backend_url: as `api_key`.
+        api_key: the key or token of each backend that takes one; it goes to the agent's memory only.
+        backend_url: where each backend's server is; a user and a password in it go to the agent's memory only.
         track_tensorboard: record what `SummaryWriter` is given; default true.
         track_lightning: record what Lightning logs; default true.
         track_system: accepted, but without effect in this version; default true. Alias `track_system_metrics`.
@@ -128,6 +129,7 @@ class TraceletSettings:
         stop_timeout: the longest such wait, in seconds; default 300.
         sigterm_timeout: the same after SIGTERM; default 20.
         backend_config: configuration for each backend, by its name.
+        given: names of the fields that were given by name here.
     """
 
     project: str
@@ -148,6 +150,7 @@ class TraceletSettings:
     def __init__(self, **values: object) -> None:
         self.backend_config: dict[str, dict[str, object]] = {}
         given, unknown = _sort_out(values, self.backend_config)
+        self.given = frozenset(name for name, value in given.items() if value is not None)
         variables = _variables()
         for name, (default, read) in _FIELDS.items():
             sources: list[tuple[str, object]] = []
@@ -160,9 +163,9 @@ class TraceletSettings:
         if idle:
             warn(f"this version does not act on the setting{'s' if len(idle) > 1 else ''} {', '.join(idle)} yet")
         for name in list(self.backend_config):
-            if name not in self.backend and name not in BACKENDS:
+            if name not in (*self.backend, *INSTALLED, *OTHERS):
                 del self.backend_config[name]
-                unknown.append(_suggest(name, [*self.backend, *BACKENDS, *_FIELDS]))
+                unknown.append(suggest(name, [*self.backend, *INSTALLED, *OTHERS, *_FIELDS]))
         if unknown:
             warn(f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}")
 
@@ -195,7 +198,7 @@ def _sort_out(
             # A dictionary under any other name is the configuration of the backend of that name.
             backend_config[key] = {str(inner): item for inner, item in value.items()}
         else:
-            unknown.append(_suggest(str(key), [*_FIELDS, *_ALIASES]))
+            unknown.append(suggest(str(key), [*_FIELDS, *_ALIASES]))
     return given, unknown
 
 
@@ -212,7 +215,7 @@ def _variables() -> dict[str, str]:
     """Returns the settings that the environment and `.env` give, by field; a close misspelling is said."""
     environment = {key.upper(): value for key, value in os.environ.items()}
     found: dict[str, str] = {}
-    for key, value in {**_dotenv(".env"), **environment}.items():
+    for key, value in {**read_dotenv(), **environment}.items():
         if not key.startswith("TRACELET_"):
             continue
         name = key[len("TRACELET_") :].lower()
@@ -259,7 +262,8 @@ def _warn_once(sentence: str) -> None:
         warn(sentence)
 
 
-def _suggest(name: str, known: list[str]) -> str:
+def suggest(name: str, known: list[str]) -> str:
+    """Returns the name, with the nearest of those that are known."""
     close = _closest(name, known, 0.6)
     return f"{name} (did you mean {close}?)" if close else name
 
@@ -270,7 +274,7 @@ def _closest(name: str, known: list[str], least: float) -> str:
     return next(iter(get_close_matches(name, known, 1, least)), "")
 
 
-def _dotenv(path: str) -> dict[str, str]:
+def read_dotenv(path: str = ".env") -> dict[str, str]:
     """Returns the lines `NAME=value` of a file, quotes and a leading `export` taken off; nothing when there is none."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
