@@ -35,6 +35,30 @@ export interface ReadFile {
   readonly size: Effect.Effect<number, StorageError>
 }
 
+/** A file of a user's, or what a folder of theirs holds. */
+export interface UserFiles {
+  /** The last part of its path. */
+  readonly name: string
+  readonly isFolder: boolean
+  /** In order of `path`: where a file lies in the folder, with forward slashes; of a single file its name. `source` is where it is read. */
+  readonly files: ReadonlyArray<{ readonly path: string; readonly source: string }>
+  /** What is in the folder and is no file that can be kept, with the reason. */
+  readonly left: ReadonlyArray<LeftOut>
+}
+
+export interface LeftOut {
+  readonly path: string
+  readonly reason: string
+}
+
+/** A file that was copied. */
+export interface KeptFile {
+  readonly sha256: string
+  readonly bytes: number
+  /** The source was written to meanwhile: what is kept is a state it had, or parts of several. */
+  readonly isChanged: boolean
+}
+
 /** `unknown`: it cannot be told from here (no permission, no such locks on this file system). */
 export type LockState = "held" | "free" | "unknown"
 
@@ -69,6 +93,16 @@ export class JournalStorage extends Context.Service<
     readonly removeFolder: (folder: string) => Effect.Effect<void, StorageError>
     /** Bytes of all files in it and below; what goes meanwhile counts nothing. */
     readonly folderBytes: (folder: string) => Effect.Effect<number, StorageError>
+    /**
+     * The file that a user's path names or, of a folder, up to `filesMax` files in it and below. Links in a folder are followed to files that lie in that
+     * same folder, never out of it; pipes and devices are not opened.
+     */
+    readonly userFiles: (path: string, filesMax: number) => Effect.Effect<UserFiles, StorageError>
+    /**
+     * Copies a file of a user's into `folder`, under the SHA-256 of the copy: by a temporary name, and synced. A file that is there has that content
+     * already. It is never in memory whole. Fails with the code `EFBIG` when it has more than `bytesMax` bytes, and `EINVAL` when it is no plain file.
+     */
+    readonly keepFile: (source: string, folder: string, bytesMax: number) => Effect.Effect<KeptFile, StorageError>
     readonly openRead: (path: string) => Effect.Effect<ReadFile, StorageError, Scope.Scope>
     /** Fails with code `EEXIST` when the file is there: a segment is never reopened (J2.3). */
     readonly openAppend: (path: string) => Effect.Effect<AppendFile, StorageError, Scope.Scope>
@@ -80,6 +114,8 @@ export class JournalStorage extends Context.Service<
     readonly probe: (path: string) => Effect.Effect<LockState, StorageError>
     /** Lower-case hexadecimal SHA-256. */
     readonly sha256: (bytes: Uint8Array) => Effect.Effect<string>
+    /** A stream of zlib, as PNG has it; it may be longer than the bytes. */
+    readonly deflate: (bytes: Uint8Array) => Effect.Effect<Uint8Array>
     /** One Zstandard frame. A storage whose files nobody else ever reads may leave bytes as they are. */
     readonly compress: (bytes: Uint8Array) => Effect.Effect<Uint8Array>
     /** What `compress` was given, or `undefined` when that is not `length` bytes: what comes from a disk may be anything. */

@@ -11,7 +11,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { CurrentRun } from "./CurrentRun.ts"
@@ -20,11 +19,15 @@ import type { JsonObject } from "./JsonObject.ts"
 import * as Name from "./Name.ts"
 import { isStep } from "./Point.ts"
 import type { Run as RunData } from "./Run.ts"
-import { isSeriesContext, type SeriesContext } from "./SeriesContext.ts"
+import { isSeriesContext } from "./SeriesContext.ts"
 import { contextProblem, stepProblem } from "./internal/journalWriter.ts"
+import { currentRun, event, raised, whenEnded, why, type LogOptions } from "./internal/intoRun.ts"
 import { describeValue } from "./internal/describeValue.ts"
 import * as Json from "./internal/json.ts"
-import { StorageError } from "./internal/storageError.ts"
+
+export { logArtifact, logInput, type ArtifactOptions, type InputOptions } from "./internal/artifacts.ts"
+export { logFigure, logHistogram, logImage, logTable } from "./internal/media.ts"
+export type { LogOptions }
 
 /** A run's name, project or tag, or a backend's name, that is not legal (journal.md J5.22). */
 export class RunOptionsError extends Schema.TaggedError<RunOptionsError>()("RunOptionsError", {
@@ -84,13 +87,6 @@ export const withRun =
 const provideScope = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>, scope: Scope.Scope): Effect.Effect<A, E> =>
   Effect.provideService(effect, Scope.Scope, scope)
 
-export interface LogOptions {
-  /** A whole number within ±(2^53 − 1). Default: one more than the greatest step of the series in this run, from 0. */
-  readonly step?: number
-  /** Tells series of one name apart: `{ subset: "val" }`. */
-  readonly context?: SeriesContext
-}
-
 /** Series names and their values. */
 export interface Values {
   /** A bigint becomes the nearest float64, a boolean 1 or 0. */
@@ -128,10 +124,6 @@ export function log(
   })
 }
 
-const currentRun = (fiber: Fiber.Fiber<unknown, unknown>): CurrentRun["Service"] =>
-  // The type of `log` asks for it; a fiber's own type does not say what it holds.
-  Context.getUnsafe(fiber.context, CurrentRun)
-
 /** Whether the caller waits until they are durable. */
 const writeValues = (
   { clock, writer }: CurrentRun["Service"],
@@ -158,7 +150,6 @@ const writeValues = (
 type FullOptions = LogOptions & { readonly onFull?: "fail"; readonly durable?: true }
 
 const notNamed = "it is no object of names and values"
-const raised = "it raised when it was read"
 
 const whenFull = (
   current: CurrentRun["Service"],
@@ -184,19 +175,6 @@ const whenFull = (
     Effect.ignore(current.writer.commit),
     Effect.suspend(() => log(values, plain(options)))
   )
-}
-
-/** What is logged into a run that has ended is not kept: said at once, since the run's own summary is written. */
-const whenEnded = (
-  { run, writer }: CurrentRun["Service"],
-  what: unknown,
-  options?: { readonly durable?: true }
-): Effect.Effect<void, JournalError> => {
-  const message = `run ${run.name} has ended: what is logged into it now is not kept (${describeValue(what).slice(0, 100)})`
-  writer.refuse("it was logged after the run had ended", what)
-  if (options?.durable === true)
-    return Effect.fail(new StorageError({ operation: "log into", path: run.id, code: "", message }))
-  return Effect.logWarning(`tracelet: ${message}`)
 }
 
 /** Each option read once; where one of them raises, all the values are refused. */
@@ -234,8 +212,6 @@ const plain = ({ context, step }: Maybe<LogOptions>): LogOptions => ({
 
 type Maybe<A> = { readonly [K in keyof A]: A[K] | undefined }
 
-const why = ({ writer }: CurrentRun["Service"]): string => writer.failure?.message ?? "more is logged than is written"
-
 /**
  * Logs params: any JSON, kept nested. Another value for a key is kept, the last one shows.
  *
@@ -272,40 +248,13 @@ export const logText = (name: string, text: string, options: LogOptions = {}): E
     else if (typeof text !== "string") writer.refuse("text: a text must be text", name)
     else if (step !== undefined && !isStep(step)) writer.refuse(`text: ${stepProblem}`, name)
     else if (!isSeriesContext(context)) writer.refuse(`text: ${contextProblem}`, name)
-    else writer.event({ _tag: "Text", time, name, context, step: writer.textStep(name, context, step), text })
+    else writer.event({ _tag: "Text", time, name, context, step: writer.nextStep("text", name, context, step), text })
   })
 
 /** Returns when everything logged in this run so far survives a power cut. */
 export const flush: Effect.Effect<void, JournalError, CurrentRun> = CurrentRun.use((current) =>
   current.writer.isClosed ? whenEnded(current, "flush", { durable: true }) : current.flush
 )
-
-/** Writes when there is room, as `log` does. */
-const event = (
-  what: string,
-  write: (current: CurrentRun["Service"], time: number) => void
-): Effect.Effect<void, never, CurrentRun> =>
-  Effect.withFiber<void, never, CurrentRun>((fiber) => {
-    const current = currentRun(fiber)
-    const now = () => current.clock.currentTimeMillisUnsafe() / 1000
-    if (!current.writer.isFull) {
-      return Effect.sync(() => {
-        try {
-          write(current, now())
-        } catch (cause) {
-          current.writer.refuse(raised, `${describeValue(what)}: ${describeValue(cause)}`)
-        }
-      })
-    }
-    if (current.writer.isClosed) return Effect.orDie(whenEnded(current, what))
-    if (current.onFull === "dropNewest" || current.writer.failure !== undefined) {
-      return Effect.sync(() => current.writer.refuse(`the buffer was full: ${why(current)}`, what))
-    }
-    return Effect.andThen(
-      Effect.ignore(current.writer.commit),
-      Effect.suspend(() => event(what, write))
-    )
-  })
 
 /** Tags with legal keys and values; the others are told to `refuse`. */
 export const toTags = (

@@ -1,4 +1,5 @@
 export * as Archive from "./Archive.ts"
+export * as Artifact from "./Artifact.ts"
 export * as Backend from "./Backend.ts"
 export * as BackendError from "./BackendError.ts"
 export * as BackendStanding from "./BackendStanding.ts"

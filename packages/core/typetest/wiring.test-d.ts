@@ -58,6 +58,16 @@ expectTypeOf(Tracker.log({ loss: 1 }, { onFull: "fail" })).toEqualTypeOf<
 expectTypeOf(Tracker.log({ loss: 1 }, { step: 1, durable: true })).toEqualTypeOf<
   Effect.Effect<void, Journal.JournalError, CurrentRun>
 >()
+// Files and media ask for the same, and fail with nothing: what cannot be kept is counted.
+expectTypeOf(Tracker.logArtifact("model.pt", { type: "model" })).toEqualTypeOf<Effect.Effect<void, never, CurrentRun>>()
+expectTypeOf(Tracker.logInput("wine", { context: "training" })).toEqualTypeOf<Effect.Effect<void, never, CurrentRun>>()
+expectTypeOf(Tracker.logImage("a", new Uint8Array(), { step: 1 })).toEqualTypeOf<
+  Effect.Effect<void, never, CurrentRun>
+>()
+// @ts-expect-error there is no such type
+void Tracker.logArtifact("model.pt", { type: "modle" })
+// @ts-expect-error pixels have a width and a height
+void Tracker.logImage("a", { data: new Uint8Array() })
 expectTypeOf(Tracker.log({ loss: 1 }).pipe(Tracker.withRun({ name: "a" }))).toEqualTypeOf<
   Effect.Effect<void, Journal.JournalError | Tracker.RunOptionsError, Tracker.Tracker>
 >()

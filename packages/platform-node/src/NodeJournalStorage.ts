@@ -14,7 +14,8 @@ import { folderBytes, makeFolders, removeFolder } from "./internal/folders.ts"
 import { attempt, codeOf } from "./internal/failure.ts"
 import * as files from "./internal/files.ts"
 import { lock, probe } from "./internal/locks.ts"
-import * as zstd from "./internal/zstd.ts"
+import { keepFile, userFiles } from "./internal/userFiles.ts"
+import * as zlib from "./internal/zlib.ts"
 
 /** Builds at once and holds nothing: locks and open files belong to the scopes they are opened in. */
 export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () => ({
@@ -37,14 +38,17 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   shorten: (path, length) => Effect.andThen(refuseLock("shorten", path), files.shorten(path, length)),
   removeFolder,
   folderBytes,
+  userFiles,
+  keepFile,
   openRead: (path) => Effect.andThen(refuseLock("open", path), files.openRead(path)),
   openAppend: (path) => Effect.andThen(refuseLock("create", path), files.openAppend(path)),
   syncFolder: files.syncFolder,
   lock,
   probe,
   sha256,
-  compress: zstd.compress,
-  decompress: zstd.decompress,
+  deflate: zlib.deflate,
+  compress: zlib.compress,
+  decompress: zlib.decompress,
   randomHex: (bytes) => Effect.sync(() => randomBytes(bytes).toString("hex")),
   host: { name: hostname(), boot: bootId(), pid: process.pid },
   isLocal: (folder) => Effect.map(FileSystems.lookup(folder), FileSystems.isLocal)

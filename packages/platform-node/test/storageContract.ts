@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { inflateSync } from "node:zlib"
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
 
@@ -162,6 +163,67 @@ export const suite = (
           yield* storage.remove(path)
           yield* storage.remove(path)
           assert.deepStrictEqual(yield* storage.list(root), [])
+        }))
+    })
+
+    describe("files of a user's", () => {
+      test("finds a file by its name, and all files of a folder by where they lie in it", () =>
+        Effect.gen(function* () {
+          const { storage, root, path } = yield* open
+          yield* storage.replace(path, bytes(1), { sync: false })
+          yield* storage.makeFolder(storage.join(root, "deep", "er"))
+          yield* storage.replace(storage.join(root, "deep", "er", "b"), bytes(2), { sync: false })
+          yield* storage.replace(storage.join(root, "deep", "a"), bytes(3), { sync: false })
+          const file = yield* storage.userFiles(path, 1)
+          assert.deepStrictEqual(
+            [file.name, file.isFolder, file.files.map((each) => each.path)],
+            ["file", false, ["file"]]
+          )
+          const all = yield* storage.userFiles(root, 10)
+          assert.deepStrictEqual([all.name, all.isFolder, all.left], ["runs", true, []])
+          assert.deepStrictEqual(
+            all.files.map((each) => each.path),
+            ["deep/a", "deep/er/b", "file"]
+          )
+          assert.strictEqual((yield* Effect.flip(storage.userFiles(storage.join(root, "no"), 1))).code, "ENOENT")
+        }))
+
+      test("lists no more files than it may, and the others as left out", () =>
+        Effect.gen(function* () {
+          const { storage, root } = yield* open
+          for (const each of ["a", "b", "c"]) {
+            yield* storage.replace(storage.join(root, each), bytes(1), { sync: false })
+          }
+          const { files, left } = yield* storage.userFiles(root, 2)
+          assert.deepStrictEqual([files.length, left.length], [2, 1])
+          assert.include(left[0]?.reason, "2 files")
+        }))
+
+      test("keeps a copy under its digest, once, and none that is too large (J6.3)", () =>
+        Effect.gen(function* () {
+          const { storage, root, path } = yield* open
+          const blobs = storage.join(root, "blobs")
+          yield* storage.makeFolder(blobs)
+          const large = Uint8Array.from({ length: 2_500_001 }, (_, i) => (i * 7) % 251)
+          yield* storage.replace(path, large, { sync: false })
+          const kept = yield* storage.keepFile(path, blobs, large.length)
+          assert.deepStrictEqual(kept, { sha256: yield* storage.sha256(large), bytes: large.length, isChanged: false })
+          yield* storage.keepFile(path, blobs, large.length)
+          assert.deepStrictEqual(yield* storage.list(blobs), [kept.sha256])
+          const copy = yield* storage.read(storage.join(blobs, kept.sha256))
+          assert.isTrue(Buffer.from(large).equals(copy ?? bytes()))
+          assert.strictEqual((yield* Effect.flip(storage.keepFile(path, blobs, large.length - 1))).code, "EFBIG")
+          assert.strictEqual((yield* Effect.flip(storage.keepFile(`${path}.no`, blobs, 1))).code, "ENOENT")
+          assert.deepStrictEqual(yield* storage.list(blobs), [kept.sha256])
+        }))
+
+      test("deflates what any zlib inflates", () =>
+        Effect.gen(function* () {
+          const { storage } = yield* open
+          for (const length of [0, 1, 65_535, 65_536, 200_000]) {
+            const given = Uint8Array.from({ length }, (_, i) => (i * i) % 253)
+            assert.isTrue(inflateSync(yield* storage.deflate(given)).equals(given))
+          }
         }))
     })
 

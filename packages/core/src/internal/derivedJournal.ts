@@ -14,6 +14,7 @@ import { isJsonObject, type Json } from "../JsonObject.ts"
 import { idPattern } from "../Name.ts"
 import { Derived } from "../RunEvent.ts"
 import type { Output } from "../StatefulProcessor.ts"
+import { Blobs } from "./blobs.ts"
 import { align8, decodeJson, encodeText } from "./bytes.ts"
 import { crc32, recordSeed } from "./crc32.ts"
 import { GroupWriter } from "./groupWriter.ts"
@@ -346,12 +347,9 @@ export class DerivedWriter {
       const text = JsonText.stringify(state) ?? "null"
       if (text.length <= stateInlineMax) return [state, undefined] as const
       const { storage, runFolder } = this.options
-      const bytes = encodeText(text)
-      const sha256 = yield* storage.sha256(bytes)
-      const folder = storage.join(runFolder, "blobs")
-      yield* storage.makeFolder(folder)
-      yield* storage.replace(storage.join(folder, sha256), bytes, { sync: true })
-      return [spill(sha256, bytes.length), sha256] as const
+      const blob = yield* new Blobs(storage, runFolder).keep(encodeText(text))
+      const reference = spill(blob)
+      return [reference, spilledTo(reference)] as const
     })
   }
 }

@@ -7,6 +7,7 @@ import { columnsMax } from "../Point.ts"
 import type { AppendFile, JournalStorage, StorageError } from "../JournalStorage.ts"
 import type { Payload } from "../RunEvent.ts"
 import * as SeriesContext from "../SeriesContext.ts"
+import { Blobs } from "./blobs.ts"
 import { align8, encodeText, setInt64 } from "./bytes.ts"
 import { crc32, recordSeed } from "./crc32.ts"
 import * as Json from "./json.ts"
@@ -97,6 +98,7 @@ export class GroupWriter {
   writtenEvents = 0
   private readonly options: GroupWriterOptions
   private readonly folder: string
+  private readonly blobs: Blobs
   private readonly segmentLength: number
   private items: Array<Item> = []
   private block: Block | undefined
@@ -116,6 +118,7 @@ export class GroupWriter {
 
   constructor(options: GroupWriterOptions) {
     this.options = options
+    this.blobs = new Blobs(options.storage, options.runFolder)
     this.segmentLength = options.segmentLength ?? segmentLengthMax
     this.folder = options.folder ?? options.storage.join(options.runFolder, "journal")
   }
@@ -271,14 +274,7 @@ export class GroupWriter {
   }
 
   private writeBlob(payload: Uint8Array): Effect.Effect<Uint8Array, StorageError> {
-    const { storage, runFolder } = this.options
-    return Effect.gen(function* () {
-      const sha256 = yield* storage.sha256(payload)
-      const folder = storage.join(runFolder, "blobs")
-      yield* storage.makeFolder(folder)
-      yield* storage.replace(storage.join(folder, sha256), payload, { sync: true })
-      return encodeText(JSON.stringify(spill(sha256, payload.length)))
-    })
+    return Effect.map(this.blobs.keep(payload), (blob) => encodeText(JSON.stringify(spill(blob))))
   }
 
   private encodeBlock(block: Block): void {

@@ -16,6 +16,7 @@ import type { JournalStorage, StorageError } from "../JournalStorage.ts"
 import type { Payload } from "../RunEvent.ts"
 import * as Series from "../Series.ts"
 import { isSeriesContext, type SeriesContext } from "../SeriesContext.ts"
+import { Blobs } from "./blobs.ts"
 import { describeValue } from "./describeValue.ts"
 import { GroupWriter, type SeriesEntry } from "./groupWriter.ts"
 import type { Identity, Role } from "./segment.ts"
@@ -68,6 +69,7 @@ export interface JournalWriterOptions {
 
 export class JournalWriter {
   readonly id: string
+  readonly blobs: Blobs
   private readonly group: GroupWriter
   private bufferBytes: number
   private readonly isLocal: boolean
@@ -77,7 +79,7 @@ export class JournalWriter {
   private isAwake = false
   private readonly one = Semaphore.makeUnsafe(1)
   private readonly refused = new Map<string, Refused>()
-  private readonly textSteps = new Map<string, number>()
+  private readonly greatestSteps = new Map<string, number>()
   /** The last failure to write, until a write succeeds again. */
   failure: StorageError | undefined
   /** Somebody removed what this writer had written: what it writes from now on nobody finds. */
@@ -85,6 +87,7 @@ export class JournalWriter {
 
   constructor(options: JournalWriterOptions) {
     const { storage } = options
+    this.blobs = new Blobs(storage, options.runFolder)
     this.id = options.identity.writer
     this.bufferBytes = options.bufferBytes
     this.isLocal = options.isLocal
@@ -166,12 +169,12 @@ export class JournalWriter {
     this.wake()
   }
 
-  /** The step of a text: the one given, else one more than the greatest of its name and context, from 0 (J5.20). */
-  textStep(name: string, context: SeriesContext, step: number | undefined): number {
-    const key = Series.toKey({ name, context })
-    const greatest = this.textSteps.get(key) ?? -1
+  /** The step of a text or a medium: the one given, else one more than the greatest of its kind, name and context, from 0 (J5.20). */
+  nextStep(kind: string, name: string, context: SeriesContext, step: number | undefined): number {
+    const key = `${kind} ${Series.toKey({ name, context })}`
+    const greatest = this.greatestSteps.get(key) ?? -1
     const at = step ?? greatest + 1
-    if (at > greatest) this.textSteps.set(key, at)
+    if (at > greatest) this.greatestSteps.set(key, at)
     return at
   }
 

@@ -116,6 +116,30 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         const bytes = files.get(path)
         if (bytes !== undefined && bytes.length > length) files.set(path, bytes.slice(0, length))
       }),
+    userFiles: (path, filesMax) =>
+      attempt(() => {
+        const name = path.slice(path.lastIndexOf("/") + 1)
+        if (files.has(path)) return { name, isFolder: false, files: [{ path: name, source: path }], left: [] }
+        if (!folders.has(path)) throw failure("read", path, "ENOENT", "no such file")
+        const below = [...files.keys()].filter((file) => file.startsWith(`${path}/`)).toSorted()
+        const found = below.map((source) => ({ path: source.slice(path.length + 1), source }))
+        const left = found
+          .slice(filesMax)
+          .map((file) => ({ path: file.path, reason: `an artifact has at most ${filesMax} files` }))
+        return { name, isFolder: true, files: found.slice(0, filesMax), left }
+      }),
+    keepFile: (source, folder, bytesMax) =>
+      Effect.gen(function* () {
+        const bytes = yield* attempt(() => {
+          const found = files.get(source)?.slice()
+          if (found === undefined) throw failure("copy", source, "ENOENT", "no such file")
+          if (found.length > bytesMax) throw failure("copy", source, "EFBIG", `it has more than ${bytesMax} bytes`)
+          return found
+        })
+        const sha256 = yield* storage.sha256(bytes)
+        yield* storage.replace(storage.join(folder, sha256), bytes, { sync: true })
+        return { sha256, bytes: bytes.length, isChanged: false }
+      }),
     openRead: (path) =>
       attempt(() => {
         refuseLock("open", path)
@@ -167,6 +191,7 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
         Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
         (digest) => hex(new Uint8Array(digest))
       ),
+    deflate: (bytes) => Effect.sync(() => stored(bytes)),
     compress: (bytes) => Effect.succeed(bytes),
     decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
     randomHex: (bytes) => Effect.sync(() => hex(crypto.getRandomValues(new Uint8Array(bytes)))),
@@ -174,6 +199,34 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
     isLocal: () => Effect.succeed(options.isLocal ?? true)
   }
   return { storage, files, locks }
+}
+
+/** Longest block that is stored as it is (RFC 1951, 3.2.4). */
+const storedMax = 65_535
+
+/** A stream of zlib (RFC 1950) whose blocks are not compressed. */
+const stored = (bytes: Uint8Array): Uint8Array => {
+  const blocks = Math.max(1, Math.ceil(bytes.length / storedMax))
+  const out = new Uint8Array(2 + 5 * blocks + bytes.length + 4)
+  const view = new DataView(out.buffer)
+  view.setUint16(0, 0x7801)
+  let to = 2
+  for (let i = 0; i < blocks; i++, to += 5) {
+    const block = bytes.subarray(i * storedMax, (i + 1) * storedMax)
+    out[to] = i === blocks - 1 ? 1 : 0
+    view.setUint16(to + 1, block.length, true)
+    view.setUint16(to + 3, ~block.length & 0xffff, true)
+    out.set(block, to + 5)
+    to += block.length
+  }
+  let a = 1
+  let b = 0
+  for (const byte of bytes) {
+    a = (a + byte) % 65_521
+    b = (b + a) % 65_521
+  }
+  view.setUint32(to, b * 65_536 + a)
+  return out
 }
 
 const parent = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")))

@@ -7,6 +7,7 @@ import { Name } from "../Name.ts"
 import { Payload } from "../RunEvent.ts"
 import { SeriesContext } from "../SeriesContext.ts"
 import { isJsonObject, type JsonObject } from "../JsonObject.ts"
+import type { Blob } from "./blobs.ts"
 
 /** Length and checksum in front of kind and payload. */
 export const prefixLength = 8
@@ -79,4 +80,4 @@ export const spilledTo = (json: unknown): string | undefined => {
   return typeof blob === "string" ? digestPattern.exec(blob)?.[1] : undefined
 }
 
-export const spill = (sha256: string, bytes: number): JsonObject => ({ $blob: `sha256:${sha256}`, bytes })
+export const spill = ({ bytes, digest }: Blob): JsonObject => ({ $blob: digest, bytes })

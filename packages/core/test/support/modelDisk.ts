@@ -112,6 +112,9 @@ export class ModelDisk {
         }),
       removeFolder: () => Effect.die("not in the model"),
       folderBytes: () => Effect.die("not in the model"),
+      userFiles: () => Effect.die("not in the model"),
+      keepFile: () => Effect.die("not in the model"),
+      deflate: () => Effect.die("not in the model"),
       remove: (path) => change(() => void this.names.delete(path)),
       shorten: (path, length) =>
         change(() => {

@@ -1,6 +1,11 @@
-/** Zstandard as Node has it since 22.15, in the thread pool: a megabyte takes a few milliseconds. */
+/** Compression in the thread pool: a megabyte takes a few milliseconds. Node has Zstandard since 22.15. */
 import * as Effect from "effect/Effect"
-import { zstdCompress, zstdDecompress } from "node:zlib"
+import { deflate as zlibDeflate, zstdCompress, zstdDecompress } from "node:zlib"
+
+export const deflate = (bytes: Uint8Array): Effect.Effect<Uint8Array> =>
+  Effect.callback((resume) => {
+    zlibDeflate(bytes, (error, compressed) => resume(error === null ? Effect.succeed(compressed) : Effect.die(error)))
+  })
 
 export const compress = (bytes: Uint8Array): Effect.Effect<Uint8Array> =>
   Effect.callback((resume) => {
