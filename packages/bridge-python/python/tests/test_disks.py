@@ -90,6 +90,41 @@ def test_a_segment_is_as_long_as_there_is_room_for(folder: Path, monkeypatch: py
     check_account(run, folder, 20_000)
 
 
+@pytest.mark.parametrize("error", [None, "it broke", "\x00" * 5000, "é" * 5000], ids=["none", "short", "NULs", "long"])
+def test_how_a_run_ended_is_recorded_on_a_full_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: str | None
+) -> None:
+    """J2.8: a mapped segment keeps room for the end record, if need be with no more than the end of its error."""
+    monkeypatch.setenv("TRACELET_WRITER", "mmap")
+    original = os.posix_fallocate
+    is_full = False
+
+    def fallocate(fd: int, offset: int, length: int) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        original(fd, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    run = tracelet.start_logging("full")
+    is_full = True
+    for step in range(5_000):
+        run.log_metric("loss", 0.5, step)
+        # Something of every other length, so that hardly a byte is left.
+        run.set_tags({"t" * (step % 50 + 1): ""})
+    assert run.refused["lost"] > 0
+    if error is None:
+        tracelet.stop_logging(wait=False)
+    else:
+        run.__exit__(RuntimeError, RuntimeError(error), None)
+    (view,) = all_views(folder)
+    (end,) = view.payloads("runFinished")
+    assert (end["status"], view.damaged) == ("finished" if error is None else "failed", 0)
+    if error is not None:
+        assert end["error"].endswith(error[-200:])
+    (segment,) = (next((folder / "runs").iterdir()) / "journal").glob("*.tlj")
+    assert segment.stat().st_size <= 65_536 + 4096
+
+
 @pytest.mark.parametrize("writer", ["mmap", "write"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda number: errno.errorcode[number])
 @pytest.mark.parametrize("site", SITES)

@@ -144,6 +144,12 @@ class Appender(Turns):
         self._set_limit(segment)
         return True
 
+    def _room_at_end(self, needed: int) -> bool:
+        """Whether `needed` bytes fit where `_room` says no: into what the current segment keeps for the end record."""
+        segment = self._segment
+        is_current = segment is not None and segment is self._stream.segment and not self._closed
+        return is_current and segment is not None and self._at + needed <= segment.whole
+
     def _use(self, segment: Segment) -> None:
         if segment is not self._stream.segment:
             return  # forked since it was made: it is the parent's

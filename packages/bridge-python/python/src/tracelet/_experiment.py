@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Union
 
 from . import __version__
 from ._backend_config import configure
-from ._format import BLOB_BYTES_MAX, PARAMS, RUN_FINISHED, RUN_STARTED, TAGS, TEXT
+from ._format import BLOB_BYTES_MAX, PARAMS, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
 from ._ids import Identity
 from ._losses import RETRY_SECONDS
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from ._agent import Agent
     from ._delivery import Delivery, Wait
+
+# At six bytes a character it fits what a segment keeps for it.
+_SHORT_ERROR_CHARACTERS = 600
 
 Tags = Union[Mapping[str, object], Iterable[str]]
 
@@ -366,7 +369,7 @@ class Experiment:
                 writer.look()
                 # A child that logged nothing has no stream, and needs no end.
                 is_told = writer.has_stream or not is_child
-                writer.close((RUN_FINISHED, encode(_finished(outcome))) if is_told else None)
+                writer.close(*(_ends(outcome) if is_told else ()))
             if not is_child:
                 withdraw(self.id)
                 if self._agent is not None:
@@ -612,6 +615,14 @@ _present(Writer.log, Experiment.log_metric)
 def is_disabled(settings: TraceletSettings) -> bool:
     """Tells whether nothing is to be recorded: `TRACELET_DISABLED`, or the backend `none`."""
     return flag("TRACELET_DISABLED", default=False) or "none" in settings.backend
+
+
+def _ends(outcome: Outcome) -> tuple[bytes, ...]:
+    """Returns payloads of the end record: the whole one, and one with no more than the end of the error."""
+    whole = _finished(outcome)
+    if outcome.error is None:
+        return (encode(whole),)
+    return encode(whole), encode({**whole, "error": outcome.error[-_SHORT_ERROR_CHARACTERS:]})
 
 
 def _finished(outcome: Outcome) -> dict[str, Json]:

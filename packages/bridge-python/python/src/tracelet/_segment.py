@@ -15,6 +15,8 @@ from ._format import PAYLOAD_BYTES_MAX, U32, encode_header, record_bytes
 # J2.8
 FIRST_SEGMENT_BYTES = 64 << 10
 SEGMENT_BYTES_MAX = 8 << 20
+# What a mapped segment keeps beyond that for the end record, so that a full disk does not make a run look killed.
+END_BYTES = 4096
 _PAGE_BYTES = 4096
 
 
@@ -44,19 +46,21 @@ def _reserve(fd: int, length: int, least: int) -> int:
 class Segment:
     """An open segment. `at` is the file offset that the next record goes to, `base` the stream position of offset 0.
 
-    `map` is None for an appended segment; `end` is the offset that no record may cross.
+    `map` is None for an appended segment; `end` is the offset that no record may cross but the run's last, which may go
+    up to `whole`.
     """
 
-    __slots__ = ("at", "base", "end", "fd", "inode", "map", "number", "path", "salt", "start", "temporary")
+    __slots__ = ("at", "base", "end", "fd", "inode", "map", "number", "path", "salt", "start", "temporary", "whole")
 
-    def __init__(self, path: str, temporary: str, number: int, fd: int, end: int, mapped: bool) -> None:
+    def __init__(self, path: str, temporary: str, number: int, fd: int, whole: int, mapped: bool) -> None:
         self.path = path
         self.temporary: str | None = temporary
         self.number = number
         self.fd = fd
         self.inode = os.fstat(fd).st_ino
-        self.end = end
-        self.map = mmap.mmap(fd, end) if mapped else None
+        self.whole = whole
+        self.end = whole - END_BYTES if mapped else whole
+        self.map = mmap.mmap(fd, whole) if mapped else None
         self.at = self.start = self.base = self.salt = 0
 
     @classmethod
@@ -67,15 +71,15 @@ class Segment:
             OSError: no room (ENOSPC, EDQUOT, EFBIG), or the folder cannot be written.
         """
         path = os.path.join(folder, f"{writer}.{number}.tlj")
-        end = segment_bytes(number, needed) if mapped else max(SEGMENT_BYTES_MAX, needed)
+        length = segment_bytes(number, needed) + END_BYTES if mapped else max(SEGMENT_BYTES_MAX, needed)
         # A name of its own: nothing may ever shorten a file that is mapped.
         temporary = f"{path}.{os.urandom(4).hex()}.tmp"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         fd = os.open(temporary, flags if mapped else flags | os.O_APPEND, 0o600)
         try:
             if mapped:
-                end = _reserve(fd, end, segment_bytes(0, needed))
-            return cls(path, temporary, number, fd, end, mapped)
+                length = _reserve(fd, length, segment_bytes(0, needed) + END_BYTES)
+            return cls(path, temporary, number, fd, length, mapped)
         except BaseException:
             os.close(fd)
             _unlink(temporary)
@@ -132,11 +136,11 @@ class Segment:
             if written % 8:
                 raise OSError("a torn record")
             return written
-        if at + 8 <= self.end:
+        if at + 8 <= self.whole:
             length = U32.unpack_from(memory, at)[0]
             if length:
                 return at + record_bytes(length - 4)
-            end = min(self.end, at + record_bytes(PAYLOAD_BYTES_MAX))
+            end = min(self.whole, at + record_bytes(PAYLOAD_BYTES_MAX))
             memory[at:end] = bytes(end - at)
         return at
 

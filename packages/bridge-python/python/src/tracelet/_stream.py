@@ -154,7 +154,7 @@ class Stream:
         # In this order: an interrupt in between may leave a segment unused, never two of one number in use.
         self._number += 1
         self._folders_unsynced.add(self._journal)
-        self.leave()
+        self.leave(self.segment.end if self.segment is not None else None)
         self.segment = segment
         return segment
 

@@ -194,11 +194,15 @@ class Writer(Appender):
             self._stream.synced(files, folders)
         return is_there
 
-    def close(self, last: tuple[int, bytes] | None = None) -> None:
-        """Ends the stream, with kind and payload of its last record, and gives its lock up. Logged later is refused."""
+    def close(self, *ends: bytes) -> None:
+        """Ends the stream, and gives its lock up. Logged later is refused.
+
+        Args:
+            ends: payloads of the end record, the best first. The first that there is room for is written.
+        """
         with self._lock:  # around both: another thread's record must not come in between
-            if last is not None:
-                self.record(*last)
+            if ends:
+                self._run(lambda: self._put_end(ends))
             self._end()
             _forks.unwatch(self)
 
@@ -235,6 +239,15 @@ class Writer(Appender):
         elif self._store(U32.pack(kind) + payload, count):
             self._aside_bytes += size
             self._aside_events += count
+
+    def _put_end(self, ends: tuple[bytes, ...]) -> None:
+        for payload in ends:
+            size = record_bytes(len(payload))
+            if self._room(size) or self._room_at_end(size):
+                if self._store(U32.pack(RUN_FINISHED) + payload, 0):
+                    self._aside_bytes += size
+                return
+        self._lose(0)
 
     # When something is wrong.
 
