@@ -1,0 +1,2 @@
+export * as Telemetry from "./Telemetry.ts"
+export * as TelemetrySdk from "./TelemetrySdk.ts"
