@@ -45,7 +45,13 @@ def identity(writer: str = WRITER, of: str | None = None, run: str = RUN) -> Ide
     return Identity(run, writer, "golden", "11111111-2222-3333-4444-555555555555", 4711, of)
 
 
-def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: str | None = None) -> Writer:
+def make_writer(
+    case: Path,
+    writer: str = WRITER,
+    role: int = ROLE_PRIMARY,
+    of: str | None = None,
+    more: dict[str, object] | None = None,
+) -> Writer:
     ticks = count()
     salts = count(SALT)
     started = {
@@ -53,6 +59,7 @@ def make_writer(case: Path, writer: str = WRITER, role: int = ROLE_PRIMARY, of: 
         "run": {"id": RUN, "project": "golden", "name": case.name, "tags": {"demo": ""}},
         "backends": [{"name": "local", "plugin": "backend.local", "version": "0.1.0", "config": {}}],
         "client": {"language": "python", "version": "3.9.0", "tracelet": "0.1.0"},
+        **(more or {}),
     }
     opening = (16, encode(started)) if role == ROLE_PRIMARY else None  # type: ignore[arg-type]
     stream = Stream(str(case), identity(writer, of), role, True, opening, lambda: START, lambda: next(salts))
@@ -327,6 +334,15 @@ def amended(case: Path) -> None:
     close(observer)
 
 
+def begun(case: Path) -> None:
+    """All that a run-started record may say (J5.5), and what a later version may add to it."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    git = {"commit": commit, "branch": "feature/ö", "remote": "ssh://example.org/mine.git", "isDirty": True}
+    origin = {"program": "-m training", "user": "me", "host": "golden", "git": git}
+    trace = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331"}
+    finish(make_writer(case, more={"parent": "ff" * 16, "origin": origin, "trace": trace, "rank": 3}))
+
+
 # case -> (how it is made, what must hold of its first writer: events, gap bytes (None: any above 0), unknown, damaged)
 CASES = {
     "basic": (basic, (15, 0, 0, 0)),
@@ -342,6 +358,7 @@ CASES = {
     "wrong-header": (wrong_header, (2, 3 * 4096 + 4, 0, 0)),
     "spilled-blob": (spilled_blob, (4, 0, 0, 2)),
     "roles": (roles, (3, 0, 0, 0)),
+    "begun": (begun, (2, 0, 0, 0)),
     "amended": (amended, (3, 0, 0, 0)),
 }
 

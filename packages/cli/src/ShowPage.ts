@@ -3,6 +3,7 @@
  */
 import type { Points, SeriesSummary } from "@tracelet/backend-local/LocalReader"
 import type { Json as JsonValue } from "@tracelet/core/JsonObject"
+import type { Origin } from "@tracelet/core/RunEvent"
 import * as SeriesContext from "@tracelet/core/SeriesContext"
 import * as Chart from "./Chart.ts"
 import { remarks, statusBrush } from "./commands/Runs.ts"
@@ -23,6 +24,9 @@ export const widthDefault = 100
 export const paramsMax = 40
 export const seriesMax = 40
 
+/** Digits of a commit that are printed: enough for Git to find it in any repository. */
+const commitLength = 12
+
 /** Lines of an error that are printed when nobody asks for all. */
 const errorLinesMax = 20
 
@@ -34,6 +38,7 @@ export interface Charted {
 export interface Page {
   readonly report: Report
   readonly ending: Ending
+  readonly origin: Origin | undefined
   readonly dir: string
   readonly params: ReadonlyMap<string, JsonValue>
   readonly series: ReadonlyArray<SeriesSummary>
@@ -70,7 +75,7 @@ export const render = (page: Page, session: Terminal): ReadonlyArray<string> => 
     .flatMap((lines, i) => (i === 0 ? lines : ["", ...lines]))
 }
 
-const head = ({ report, dir, now }: Page, session: Terminal): ReadonlyArray<string> => {
+const head = ({ report, origin, dir, now }: Page, session: Terminal): ReadonlyArray<string> => {
   const { paint } = session
   const { dot } = marks(session)
   const took = Format.duration((report.endedSeconds ?? now) - report.startedSeconds)
@@ -87,8 +92,24 @@ const head = ({ report, dir, now }: Page, session: Terminal): ReadonlyArray<stri
     paint.bold(cut(report.name, session)) + paint.dim(dot) + facts.join(paint.dim(dot)),
     paint.dim(`id ${report.id}${dot}${when.join(dot)}`),
     paint.dim(Text.printable(dir)),
+    ...source(origin, session),
     ...(tags.length === 0 ? [] : [`${paint.dim("tags")} ${tags.toSorted().join(paint.dim(", "))}`])
   ]
+}
+
+/** What was begun, on which commit, and by whom. */
+const source = (origin: Origin | undefined, session: Terminal): ReadonlyArray<string> => {
+  const { program, user, host, git } = origin ?? {}
+  const commit = git?.commit.slice(0, commitLength)
+  const facts = [
+    program,
+    commit === undefined ? undefined : `git ${git?.branch === undefined ? "" : `${git.branch} `}${commit}`,
+    git?.isDirty === true ? "changed since" : undefined,
+    user === undefined ? host : host === undefined ? user : `${user}@${host}`
+  ].filter((fact) => fact !== undefined)
+  if (facts.length === 0) return []
+  const { paint } = session
+  return [`${paint.dim("source")} ${facts.map((fact) => cut(fact, session)).join(paint.dim(marks(session).dot))}`]
 }
 
 /** What a line can hold of a user's text. */

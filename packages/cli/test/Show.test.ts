@@ -37,6 +37,33 @@ describe("tracelet show", () => {
     )
   )
 
+  it.live("says what was begun, on which commit and by whom, as far as that is known", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const git = { commit: "0123456789abcdef0123456789abcdef01234567", branch: "feature/x", isDirty: true }
+        const origin = { program: "src/\u001b[31mtrain.py", user: "me", host: "lab", git }
+        yield* writeEnded(dir, { id: "aa11".padEnd(32, "0"), name: "known", origin })
+        yield* writeEnded(dir, { id: "aa22".padEnd(32, "0"), name: "nameless", origin: { host: "lab" } })
+        yield* writeEnded(dir, { id: "aa33".padEnd(32, "0"), name: "unknown" })
+        const sourceOf = (name: string) =>
+          Effect.map(tracelet(dir, ["show", name, "--dir", "."]), ({ out }) =>
+            out.split("\n").filter((line) => line.startsWith("source "))
+          )
+        const known = yield* sourceOf("known")
+        assert.strictEqual(known.length, 1)
+        assert.match(
+          known[0] ?? "",
+          /^source src\/\S*train\.py · git feature\/x 0123456789ab · changed since · me@lab$/
+        )
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(known[0] ?? "", /\u001b/)
+        assert.deepStrictEqual(yield* sourceOf("nameless"), ["source lab"])
+        assert.deepStrictEqual(yield* sourceOf("unknown"), [])
+      })
+    )
+  )
+
   it.live("draws those series first that have a finite value, and so does compare", () =>
     Effect.scoped(
       Effect.gen(function* () {

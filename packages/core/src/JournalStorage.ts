@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { Origin } from "./RunEvent.ts"
 import { makeMemory } from "./internal/memoryStorage.ts"
 import { StorageError } from "./internal/storageError.ts"
 
@@ -125,6 +126,8 @@ export class JournalStorage extends Context.Service<
     /** Who and where this process is (J2.2). `isLocal` answers whether locks on this folder's file system decide (J8.4). */
     readonly host: { readonly name: string; readonly boot: string; readonly pid: number }
     readonly isLocal: (folder: string) => Effect.Effect<boolean, StorageError>
+    /** Where this process was begun, as far as the platform knows; what a run's record says of it (J5.5). */
+    readonly origin: Effect.Effect<Origin>
   }
 >()("@tracelet/core/JournalStorage") {}
 

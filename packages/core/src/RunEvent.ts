@@ -65,7 +65,8 @@ export const RunStarted = Schema.TaggedStruct("RunStarted", {
 export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
 
 /** What a run-started record says; what is left out is as in a run that was given none of it, and written by nobody known. */
-export interface Start extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client" | "trace">> {
+export interface Start
+  extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client" | "origin" | "trace">> {
   /** Seconds since the Unix epoch. */
   readonly time: number
 }
@@ -79,6 +80,7 @@ export const runStarted = (
     tags = {},
     backends = [],
     client = { language: "", version: "", tracelet: "" },
+    origin,
     trace
   }: Start
 ): RunStarted => ({
@@ -87,6 +89,7 @@ export const runStarted = (
   run: { id, project, name, tags },
   backends,
   client,
+  ...(origin === undefined ? {} : { origin }),
   ...(trace === undefined ? {} : { trace })
 })
 

@@ -199,6 +199,7 @@ const make = Effect.fnUntraced(function* (
       time: yield* now,
       backends: references,
       client: { language: "typescript", version: runtimeVersion(), tracelet: version },
+      origin: yield* journal.storage.origin,
       ...(span.trace === undefined ? {} : { trace: span.trace })
     })
     const delivery = yield* Effect.acquireRelease(

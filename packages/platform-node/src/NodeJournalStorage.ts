@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as FileSystems from "./FileSystems.ts"
+import * as Origin from "./Origin.ts"
 import { folderBytes, makeFolders, removeFolder } from "./internal/folders.ts"
 import { attempt, codeOf } from "./internal/failure.ts"
 import * as files from "./internal/files.ts"
@@ -50,6 +51,7 @@ export const layer: Layer.Layer<JournalStorage> = Layer.sync(JournalStorage, () 
   compress: zlib.compress,
   decompress: zlib.decompress,
   randomHex: (bytes) => Effect.sync(() => randomBytes(bytes).toString("hex")),
+  origin: Effect.sync(Origin.current),
   host: { name: hostname(), boot: bootId(), pid: process.pid },
   isLocal: (folder) => Effect.map(FileSystems.lookup(folder), FileSystems.isLocal)
 }))

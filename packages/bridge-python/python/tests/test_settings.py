@@ -145,13 +145,13 @@ def test_what_has_no_effect_yet_is_taken_and_said_once(
     tracelet.ExperimentConfig()
     assert caplog.records == []
     monkeypatch.setenv("TRACELET_METRICS_INTERVAL", "3")
-    settings = TraceletSettings(track_system_metrics=False, track_git=True)
-    assert (settings.track_system, settings.track_git, settings.metrics_interval) == (False, True, 3.0)
-    config = tracelet.ExperimentConfig(True, track_git=False)
+    settings = TraceletSettings(track_system_metrics=False, track_env=True)
+    assert (settings.track_system, settings.track_env, settings.metrics_interval) == (False, True, 3.0)
+    config = tracelet.ExperimentConfig(True, track_git=False, track_args=True)
     assert (config.track_metrics, config.track_git, config.track_args) == (True, False, True)
     assert said(caplog).split("\n") == [
-        "tracelet: this version does not act on the settings track_system, track_git, metrics_interval yet",
-        "tracelet: this version does not act on track_metrics, track_git of ExperimentConfig yet",
+        "tracelet: this version does not act on the settings track_system, track_env, metrics_interval yet",
+        "tracelet: this version does not act on track_metrics, track_args of ExperimentConfig yet",
     ]
 
 

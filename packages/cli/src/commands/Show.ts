@@ -100,9 +100,14 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
           }
           return yield* Frame.printJson(page)
         }
+        // What the store has is shown even when the journal cannot be read.
+        const started = yield* Effect.orElseSucceed(meant.journal?.started ?? Effect.undefined, () => undefined)
         const now = (yield* Clock.currentTimeMillis) / 1000
         return yield* Frame.printLines(
-          ShowPage.render({ report, ending, dir, params, series: wanted, charts, now, isWhole: all }, session)
+          ShowPage.render(
+            { report, ending, origin: started?.origin, dir, params, series: wanted, charts, now, isWhole: all },
+            session
+          )
         )
       })
     )

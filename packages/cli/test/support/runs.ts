@@ -12,7 +12,7 @@ import * as Journal from "@tracelet/core/Journal"
 import * as Pipeline from "@tracelet/core/Pipeline"
 import type { Processor } from "@tracelet/core/Processor"
 import { RunId, type EndStatus } from "@tracelet/core/Run"
-import { runStarted, type BackendReference } from "@tracelet/core/RunEvent"
+import { runStarted, type BackendReference, type Origin } from "@tracelet/core/RunEvent"
 import * as NodePlatform from "@tracelet/platform-node/NodePlatform"
 import { now } from "./harness.ts"
 
@@ -33,6 +33,7 @@ export interface RunOptions {
   readonly end?: EndStatus | undefined
   /** What its end record says besides. */
   readonly ending?: { readonly error?: string; readonly exitCode?: number }
+  readonly origin?: Origin
   readonly log?: (writer: Journal.JournalWriter, startedAt: number) => void
 }
 
@@ -45,7 +46,8 @@ export const write = (dir: string, options: RunOptions): Effect.Effect<void, Jou
     const writer = yield* journal.write({ run: id, role: "primary" })
     const { project = "digits", name = "baseline", tags = {}, backends = [local] } = options
     const client = { language: "typescript", version: "24", tracelet: "0.1.0" }
-    writer.event(runStarted(id, { time: startedAt, project, name, tags, backends, client }))
+    const origin = options.origin === undefined ? {} : { origin: options.origin }
+    writer.event(runStarted(id, { time: startedAt, project, name, tags, backends, client, ...origin }))
     options.log?.(writer, startedAt)
     if (!("end" in options) || options.end !== undefined) {
       writer.event({ _tag: "RunFinished", time: startedAt + 600, status: options.end ?? "finished", ...options.ending })

@@ -195,6 +195,7 @@ export const makeMemory = (options: MemoryOptions = {}): Memory => {
     compress: (bytes) => Effect.succeed(bytes),
     decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
     randomHex: (bytes) => Effect.sync(() => hex(crypto.getRandomValues(new Uint8Array(bytes)))),
+    origin: Effect.succeed({}),
     host: options.host ?? { name: "memory", boot: "", pid: 0 },
     isLocal: () => Effect.succeed(options.isLocal ?? true)
   }

@@ -169,6 +169,7 @@ export class ModelDisk {
       decompress: (bytes, length) => Effect.succeed(bytes.length === length ? bytes : undefined),
       randomHex: (bytes) =>
         Effect.sync(() => Array.from({ length: bytes * 2 }, () => rng.below(16).toString(16)).join("")),
+      origin: Effect.succeed({}),
       host: { name: "model", boot: "boot", pid: 1 },
       isLocal: () => Effect.succeed(true)
     })

@@ -15,6 +15,7 @@ from ._heartbeat import start_heartbeat
 from ._ids import Identity
 from ._losses import RETRY_SECONDS
 from ._opening import backend_names, run_started
+from ._origin import origin
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
 from ._ranks import announce, next_run_id, rank, withdraw
 from ._refusals import Refusals, describe, describe_error, warn
@@ -39,11 +40,11 @@ Tags = Union[Mapping[str, object], Iterable[str]]
 
 
 class ExperimentConfig:
-    """What is recorded beside what the program logs, for scripts that set it. This version does not act on it yet.
+    """What is recorded beside what the program logs, for scripts that set it. This version acts on `track_git` alone.
 
-    Whatever the fields say, what the program logs is recorded, and neither the environment, arguments, output,
-    checkpoints, samples of the system nor the state of git. Every field is true unless it is set to False; one that is
-    set is named in a warning.
+    Whatever the other fields say, what the program logs is recorded, and neither the environment, arguments, output,
+    checkpoints nor samples of the system. Every field is true unless it is set to False; one that is set without effect
+    is named in a warning.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class ExperimentConfig:
         track_system_metrics: bool | None = None,
         track_git: bool | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self" and value is not None}
+        given = {
+            name: value for name, value in locals().items() if name not in ("self", "track_git") and value is not None
+        }
         self.track_metrics = track_metrics is not False
         self.track_environment = track_environment is not False
         self.track_args = track_args is not False
@@ -455,6 +458,7 @@ class Experiment:
             names=names,
             configs=configs,
             version=__version__,
+            origin=origin(with_git=self.settings.track_git and self.config.track_git),
         )
         system = file_system_of(self._folder)
         override = choice("TRACELET_WRITER", ("mmap", "write"))

@@ -41,6 +41,7 @@ def run_started(
     names: list[str],
     configs: Mapping[str, Json],
     version: str,
+    origin: Mapping[str, Json],
 ) -> dict[str, Json]:
     """Returns the payload of `runStarted`. A backend that comes separately has no version: who delivers knows it."""
     backends: list[Json] = [
@@ -57,6 +58,7 @@ def run_started(
         "run": {"id": run, "project": project, "name": name, "tags": dict(tags)},
         "backends": backends,
         "client": {"language": "python", "version": sys.version.split()[0], "tracelet": version},
+        "origin": dict(origin),
     }
     number = rank()
     if number is not None:

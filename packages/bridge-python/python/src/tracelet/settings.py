@@ -25,8 +25,8 @@ _OTHER_VARIABLES = (
 )
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
-# Accepted, and named in a warning when they are set: nothing samples the system, git or the environment here.
-_WITHOUT_EFFECT = ("track_system", "track_git", "track_env", "metrics_interval")
+# Accepted, and named in a warning when they are set: nothing samples the system or the environment here.
+_WITHOUT_EFFECT = ("track_system", "track_env", "metrics_interval")
 _ALIASES = {"project_name": "project", "exp_name": "experiment_name", "track_system_metrics": "track_system"}
 
 
@@ -121,7 +121,7 @@ class TraceletSettings:
         track_tensorboard: record what `SummaryWriter` is given; default true.
         track_lightning: record what Lightning logs; default true.
         track_system: accepted, but without effect in this version; default true. Alias `track_system_metrics`.
-        track_git: accepted, but without effect in this version; default true.
+        track_git: record the Git commit, branch and remote that the run was begun with; default true.
         track_env: accepted, but without effect in this version; default true.
         metrics_interval: seconds; accepted, but without effect in this version; default 10.
         stop_wait: whether the end of a run waits until all is delivered: `auto` (the default: where the agent could not
