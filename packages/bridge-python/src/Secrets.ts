@@ -2,12 +2,10 @@
  * The secrets that trainers handed over, in memory only, by run and backend. They are for building backends; everything that leaves the
  * agent as text goes through `redact`, in case a service's answer or a bug repeats one.
  */
+import * as Redaction from "@tracelet/core/Redaction"
 
 /** By the backend's name in the run, then by the key of its config. */
 export type RunSecrets = ReadonlyMap<string, { readonly [key: string]: string }>
-
-/** Shorter ones are not looked for: redacting every "1" would only hide what happened. */
-const redactedLengthMin = 4
 
 export class Secrets {
   private readonly byRun = new Map<string, RunSecrets>()
@@ -36,14 +34,7 @@ export class Secrets {
 
   /** The text with each secret replaced. */
   redact(text: string): string {
-    let redacted = text
-    for (const secrets of this.byRun.values()) {
-      for (const values of secrets.values()) {
-        for (const value of Object.values(values)) {
-          if (value.length >= redactedLengthMin) redacted = redacted.replaceAll(value, "<redacted>")
-        }
-      }
-    }
-    return redacted
+    const all = [...this.byRun.values()].flatMap((secrets) => [...secrets.values()].flatMap(Object.values<string>))
+    return Redaction.of(all)(text)
   }
 }

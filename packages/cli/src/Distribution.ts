@@ -15,6 +15,7 @@ import type { StorageError } from "@tracelet/core/JournalStorage"
 import * as PinnedProcessors from "@tracelet/core/PinnedProcessors"
 import type { Targets, Unavailable } from "@tracelet/core/Pipeline"
 import * as Plugin from "@tracelet/core/Plugin"
+import * as Redaction from "@tracelet/core/Redaction"
 import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import { StatefulProcessor, type Configured } from "@tracelet/core/StatefulProcessor"
@@ -89,7 +90,7 @@ export const make = (
             Effect.provideService(Journal, journal)
           )
           return {
-            backend: Context.get(context, Backend),
+            backend: Redaction.guard(Context.get(context, Backend), yield* configured.secrets),
             route: undefined,
             processors: [],
             permits: Semaphore.makeUnsafe(permitsDefault),

@@ -54,6 +54,8 @@ export interface Manifest {
 export interface ConfiguredPlugin<in out Provides, out E, out R> extends Manifest {
   /** Fails with `PluginConfigError` when the config does not decode; touches no network. */
   readonly layer: Layer.Layer<Provides, E, R>
+  /** Every secret of the config, to be looked for in what the service says. */
+  readonly secrets: Effect.Effect<ReadonlyArray<string>, PluginConfigError>
   /** Variables that its credentials come from, to be named where they are refused. */
   readonly credentials: ReadonlyArray<string>
   /** The config as the run-started record may keep it: without secrets, with what the environment gave. It leads any host to the same service. */
@@ -128,10 +130,11 @@ export const make = <Provides, Config, Input, E, R, const Keys extends keyof Inp
   ): ConfiguredPlugin<Provides, E | PluginConfigError, R> => ({
     ...manifest,
     layer: Layer.unwrap(Effect.map(decoded(input, provenance), ({ value }) => layer(value))),
+    secrets: Effect.map(decoded(input, provenance), secretsIn),
     credentials: credentialVariables(table),
     recorded: Effect.map(decoded(input, provenance), (one) => {
       const kept = Object.entries(withoutSecrets(one.input, one.value))
-      return Object.fromEntries(kept.filter(([key]) => key === address || !one.fromUrl.has(key)))
+      return Object.fromEntries(kept.filter(([key]) => !one.fromUrl.has(key)))
     })
   })
   return {
@@ -202,6 +205,20 @@ export const build = <Provides, E, R>(
       ...(backend === undefined ? {} : { [attributes.backend.name]: backend })
     }
   }))
+
+const secretsIn = ({ value, input, fromUrl }: Filled & { readonly value: unknown }): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const collect = (part: unknown): void => {
+    const inside: unknown = Redacted.isRedacted(part) ? Redacted.value(part) : undefined
+    if (typeof inside === "string") found.push(inside)
+    else if (isJsonObject(part) && !Redacted.isRedacted(part)) Object.values(part).forEach(collect)
+  }
+  collect(value)
+  for (const [key, text] of Object.entries(isJsonObject(input) ? input : {})) {
+    if (fromUrl.has(key) && typeof text === "string") found.push(text)
+  }
+  return found
+}
 
 /** The input, less each key whose decoded value is a secret, and less the user info of URLs. */
 const withoutSecrets = (input: unknown, decoded: unknown): JsonObject => {

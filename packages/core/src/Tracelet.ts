@@ -23,6 +23,7 @@ import * as Name from "./Name.ts"
 import { deliver, type RunDelivery } from "./Pipeline.ts"
 import { build as buildPlugin, reference, type ConfiguredPlugin, type PluginConfigError } from "./Plugin.ts"
 import type { Processor } from "./Processor.ts"
+import * as Redaction from "./Redaction.ts"
 import * as Retention from "./Retention.ts"
 import type { Route } from "./Route.ts"
 import * as Run from "./Run.ts"
@@ -151,7 +152,10 @@ const make = Effect.fnUntraced(function* (
   for (const [name, plugin] of Object.entries(options.backends)) {
     if (!Name.idPattern.test(name)) return yield* new RunOptionsError({ message: nameProblem(name) })
     targets.set(name, {
-      backend: yield* serviceOf(yield* build(plugin, name), Backend, plugin, "backends"),
+      backend: Redaction.guard(
+        yield* serviceOf(yield* build(plugin, name), Backend, plugin, "backends"),
+        yield* plugin.secrets
+      ),
       route: routes.get(name),
       processors: pure,
       permits: yield* Semaphore.make(lanesAtOnce),

@@ -49,7 +49,7 @@ export const fill = (
       variableByKey.set(key.name, found.variable)
     }
     for (const [name, value] of userOf(table, fields)) {
-      fromUrl.add(name)
+      if (name !== table.address) fromUrl.add(name)
       fields.set(name, value)
     }
     return { input: Object.fromEntries(fields), variableByKey, fromUrl }
