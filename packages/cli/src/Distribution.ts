@@ -7,6 +7,7 @@
  */
 import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
 import { Backend } from "@tracelet/core/Backend"
+import { CircuitBreaker } from "@tracelet/core/CircuitBreaker"
 import type { ConfigTable } from "@tracelet/core/ConfigKey"
 import type { Target } from "@tracelet/core/Delivery"
 import { Journal } from "@tracelet/core/Journal"
@@ -94,6 +95,7 @@ export const make = (
             route: undefined,
             processors: [],
             permits: Semaphore.makeUnsafe(permitsDefault),
+            breaker: new CircuitBreaker(),
             credentials: configured.credentials
           } satisfies Target
         })

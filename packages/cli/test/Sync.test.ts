@@ -241,14 +241,15 @@ describe("tracelet sync", () => {
         const dir = yield* temporaryFolder
         yield* writeEnded(dir, { id, log: training })
         writeFileSync(join(dir, "runs", id, "cursors"), "no folder")
-        const { code, out, err } = yield* tracelet(dir, ["sync", "--timeout", "300ms", "--json", "--dir", "."])
-        assert.strictEqual(code, 3)
+        const { code, out, err } = yield* tracelet(dir, ["sync", "--json", "--dir", "."])
+        // The store has all of it, and keeps its marks itself: the file that cannot be written is a copy.
+        assert.strictEqual(code, 0)
         assert.match(
           err,
           /^tracelet: local: could not make the folder [^\n]* (?:Trying|It is tried) again by itself\.\n$/
         )
         const [run] = (yield* decode(out)).runs
-        assert.deepInclude(run?.backends["local"], { state: "waiting", pending: 0 })
+        assert.deepInclude(run?.backends["local"], { state: "done", pending: 0 })
       })
     )
   )

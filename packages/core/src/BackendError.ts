@@ -7,10 +7,10 @@ import * as Schema from "effect/Schema"
 /** The network, a time-out, a 5xx: comes back by itself. Retried without end. */
 export class Transient extends Schema.TaggedClass<Transient>()("Transient", {}) {}
 
-/** The service asks to wait. */
+/** The service asks to wait: all lanes of the backend do, for an hour at most. */
 export class Throttled extends Schema.TaggedClass<Throttled>()("Throttled", { retryAfterSeconds: Schema.Finite }) {}
 
-/** Wrong or missing credentials: logged in again once, then the lane is held. */
+/** Wrong or missing credentials: one lane logs in again once, then all of the backend are held. */
 export class Unauthorised extends Schema.TaggedClass<Unauthorised>()("Unauthorised", {}) {}
 
 /** The run is gone or closed over there, or may not be written: the lane is held until a user acts. */

@@ -10,12 +10,12 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
 import type { Backend, BackendRun, Batch } from "./Backend.ts"
 import { held, transient, type BackendError } from "./BackendError.ts"
 import type { State } from "./BackendStanding.ts"
+import { CircuitBreaker, waitAfter, type Pause } from "./CircuitBreaker.ts"
 import * as Cursor from "./Cursor.ts"
 import type { Derivations } from "./Derivation.ts"
 import type { StorageError } from "./JournalStorage.ts"
@@ -48,6 +48,8 @@ export interface Target {
   readonly permits: Semaphore.Semaphore
   /** Variables that its credentials come from, to be named where the service refuses them. */
   readonly credentials?: ReadonlyArray<string>
+  /** Shared by them too. Default: one of each lane's own. */
+  readonly breaker?: CircuitBreaker
 }
 
 /** How long a lane with nothing to do waits before it looks again: doubled each time up to the longest. */
@@ -57,15 +59,8 @@ const pollLongest = Duration.seconds(1)
 /** A cursor file that lags behind is written when nothing came for this long. */
 const saveAfterQuiet = Duration.millis(100)
 
-/** Waits between attempts: doubled from the first to the longest, and between half and all of it by chance. */
-const retryFirst = Duration.millis(200)
-const retryLongest = Duration.minutes(1)
-
 /** Cursor files are synced, and those of backends that keep the marks themselves written, at most this often. */
 const cursorEvery = Duration.seconds(1)
-
-/** Longest wait a service may ask for. */
-const retryAfterMax = Duration.hours(1)
 
 type LaneError = BackendError | StorageError
 
@@ -75,6 +70,7 @@ export class Lane {
   private readonly started: RunStarted
   private readonly target: Target
   private readonly derivations: Derivations
+  private readonly breaker: CircuitBreaker
   private readonly wakeUp = Latch.makeUnsafe(false)
   private cursor: Cursor.Cursor
   private marks = new Map<string, Cursor.Mark>()
@@ -108,6 +104,7 @@ export class Lane {
     this.run = run
     this.started = started
     this.target = target
+    this.breaker = target.breaker ?? new CircuitBreaker()
     this.derivations = derivations
     this.telemetry = new LaneTelemetry(name, started)
     this.cursor = {
@@ -145,6 +142,7 @@ export class Lane {
   /** Look now: something was logged, a writer ended, or a held lane may try again. */
   wake(): void {
     this.isCaughtUp = false
+    if (this.state === "held") this.breaker.retry()
     this.wakeUp.openUnsafe()
   }
 
@@ -168,7 +166,7 @@ export class Lane {
   /** From `open` to the end of the run, or to the first failure. */
   private get session(): Effect.Effect<void, LaneError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
-      const opened = yield* this.target.permits.withPermit(this.telemetry.open(this.open, this.failures))
+      const opened = yield* this.asking(this.telemetry.open(this.open, this.failures), false)
       const { limits } = this.target.backend.capabilities
       const reader = yield* this.run.reader(this.marks, limits, this.derivations)
       yield* Effect.addFinalizer(() => (this.isUnsaved ? Effect.ignore(this.save({ sync: false })) : Effect.void))
@@ -177,10 +175,9 @@ export class Lane {
         this.wakeUp.closeUnsafe()
         const batch = yield* reader.next
         if (batch !== undefined) {
-          this.state = "delivering"
           this.isCaughtUp = false
           yield* this.telemetry.taken(Cursor.passed(this.cursor.counts), batch.events)
-          yield* this.target.permits.withPermit(this.send(opened, this.prepare(batch)))
+          yield* this.deliverBatch(opened, this.prepare(batch))
           pause = pollShortest
           continue
         }
@@ -294,7 +291,7 @@ export class Lane {
       const { status, endedAt } = yield* this.run.standing(yield* this.run.writers)
       yield* this.fence
       const closed = opened.close({ status, endedAt: endedAt ?? this.started.time })
-      yield* this.telemetry.close(closed, status, this.failures)
+      yield* this.asking(this.telemetry.close(closed, status, this.failures))
       this.cursor = { ...this.cursor, closed: true }
       yield* this.save({ sync: true })
     })
@@ -338,13 +335,35 @@ export class Lane {
     return { ...batch, events, filtered }
   }
 
-  /** Until all of the batch is accepted or in the dead letter. Fails when the session has to begin anew. */
-  private send(opened: BackendRun, batch: Batch): Effect.Effect<void, LaneError> {
+  private deliverBatch(opened: BackendRun, batch: Batch): Effect.Effect<void, LaneError> {
+    // A backend that keeps the marks itself has to hear of them; another has no use for a batch of nothing.
+    return batch.events.length === 0 && opened.confirmed === undefined
+      ? this.advance(batch, batch.to, 0, 0, batch.filtered)
+      : Effect.asVoid(
+          this.asking(
+            Effect.suspend(() => {
+              this.state = "delivering"
+              return this.send(opened, batch)
+            })
+          )
+        )
+  }
+
+  /** When it is this lane's turn to ask the backend; until then the status says why it is not. */
+  private asking<A, R>(call: Effect.Effect<A, LaneError, R>, isProof = true): Effect.Effect<A, LaneError, R> {
+    const onPause = ({ reason, state }: Pause) => {
+      this.state = state
+      // What is held by the breaker is a login.
+      this.reason = state === "held" ? withVariables(reason, this.target.credentials ?? []) : reason
+    }
+    return this.breaker.guard(call, { permits: this.target.permits, isProof, onPause })
+  }
+
+  /**
+   * Until all of the batch is accepted or in the dead letter; true when all of it was accepted. Fails when the session has to begin anew.
+   */
+  private send(opened: BackendRun, batch: Batch): Effect.Effect<boolean, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      // A backend that keeps the marks itself has to hear of them; another has no use for a batch of nothing.
-      if (batch.events.length === 0 && opened.confirmed === undefined) {
-        return yield* this.advance(batch, batch.to, 0, 0, batch.filtered)
-      }
       yield* this.fence
       const report = yield* this.telemetry.write(opened.write(batch), batch, this.failures).pipe(
         Effect.map((written) => ({ ...written, poison: undefined })),
@@ -365,7 +384,7 @@ export class Lane {
         report.rejected.length,
         rest === undefined ? batch.filtered : 0
       )
-      if (rest === undefined) return
+      if (rest === undefined) return report.rejected.length === 0
       if (taken === 0)
         return yield* transient(
           this.name,
@@ -376,7 +395,7 @@ export class Lane {
   }
 
   /** Halves a batch that was refused as a whole until the event that is refused stands alone: that one goes to the dead letter. */
-  private bisect(opened: BackendRun, batch: Batch, error: BackendError): Effect.Effect<void, LaneError> {
+  private bisect(opened: BackendRun, batch: Batch, error: BackendError): Effect.Effect<false, LaneError> {
     const total = countEvents(batch.events)
     if (total <= 1) {
       const culprit = batch.events.findIndex((event) => countOf(event) > 0)
@@ -385,13 +404,21 @@ export class Lane {
         opened.confirmed === undefined ? Effect.void : opened.write({ ...batch, events: [], rejected: total })
       return this.putAside(batch, [{ event: culprit, index: 0, reason: error.message }]).pipe(
         Effect.andThen(tell),
-        Effect.andThen(this.advance(batch, batch.to, total, total, batch.filtered))
+        Effect.andThen(this.advance(batch, batch.to, total, total, batch.filtered)),
+        Effect.as(false as const)
       )
     }
     const middle = at(batch.events, Math.floor(total / 2))
     const second = restOf(batch, middle)
     const first = { ...batch, to: second.from, events: headOf(batch.events, middle), filtered: 0 }
-    return Effect.andThen(this.send(opened, first), this.send(opened, second))
+    return this.send(opened, first).pipe(
+      // With nothing wrong in the first half the second would be refused as the whole was: it is halved without being sent. What goes to
+      // the dead letter was sent alone.
+      Effect.flatMap((isClean) =>
+        isClean && countEvents(second.events) > 1 ? this.bisect(opened, second, error) : this.send(opened, second)
+      ),
+      Effect.as(false as const)
+    )
   }
 
   /** Moves the mark, and keeps the cursor. */
@@ -454,26 +481,24 @@ export class Lane {
     this.reason = error instanceof Error ? error.message : String(error)
     this.failures++
     this.isCaughtUp = false
-    const reason = failed?._tag === "BackendError" ? failed.reason : undefined
-    const isFirstRefusal = reason?._tag === "Unauthorised" && this.failures === 1
-    if (reason !== undefined && !isFirstRefusal && (reason._tag === "Held" || reason._tag === "Unauthorised")) {
-      if (reason._tag === "Unauthorised") this.reason = withVariables(this.reason, this.target.credentials ?? [])
+    const reason = failed?._tag === "BackendError" ? failed.reason._tag : undefined
+    if (reason === "Unauthorised") this.reason = withVariables(this.reason, this.target.credentials ?? [])
+    if (reason === "Held") {
       this.state = "held"
       this.wakeUp.closeUnsafe()
       return Effect.andThen(Effect.logWarning(`${this.name}: ${this.reason}`), this.wakeUp.await)
     }
     this.state = "waiting"
-    const asked =
-      reason?._tag === "Throttled" ? Duration.min(Duration.seconds(reason.retryAfterSeconds), retryAfterMax) : undefined
     return Effect.gen({ self: this }, function* () {
       if (this.failures === 1) {
         const said = (this.reason ?? "").replace(/\.$/, "")
-        yield* Effect.logWarning(`${this.name}: ${said}. It is tried again by itself.`)
+        const next = reason === "Unauthorised" ? "A login is tried once more" : "It is tried again by itself"
+        yield* Effect.logWarning(`${this.name}: ${said}. ${next}.`)
       }
-      const doubled = Duration.times(retryFirst, 2 ** Math.min(this.failures - 1, 20))
-      const wait = asked ?? Duration.times(Duration.min(doubled, retryLongest), yield* Random.nextBetween(0.5, 1))
       this.wakeUp.closeUnsafe()
-      yield* this.untilWoken(wait)
+      // Where a service asked to wait, or refused a login, the breaker sees to it, for all lanes.
+      if (reason === "Throttled" || reason === "Unauthorised") return
+      yield* this.untilWoken(yield* waitAfter(this.failures))
     })
   }
 }

@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Backend } from "./Backend.ts"
+import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { CurrentRun } from "./CurrentRun.ts"
 import type { Target } from "./Delivery.ts"
 import { Journal, type JournalError } from "./Journal.ts"
@@ -159,6 +160,7 @@ const make = Effect.fnUntraced(function* (
       route: routes.get(name),
       processors: pure,
       permits: yield* Semaphore.make(lanesAtOnce),
+      breaker: new CircuitBreaker(),
       credentials: plugin.credentials
     })
     references.push(yield* reference(name, plugin))

@@ -178,9 +178,9 @@ describe("a lane", () => {
           const delivery = yield* Scope.provide(deliver(opened, started, target(recording.backend)), scope)
           for (let hour = 0; hour < 7 * 24; hour++) yield* TestClock.adjust("1 hour")
           const attempts = recording.writes()
-          // Between half a minute and a minute apart.
-          assert.isAtMost(attempts, 2 * 60 * 24 * 7 + 20)
-          assert.isAbove(attempts, 100)
+          // Up to a minute apart, by chance: that of the lane or of the breaker, whichever is longer, so 40 s on average.
+          assert.isAtMost(attempts, 2 * 60 * 24 * 7)
+          assert.isAbove(attempts, 60 * 24 * 7)
           isDown = false
           for (let i = 0; i < 200; i++) yield* TestClock.adjust("1 second")
           assert.isTrue(delivery?.isDone())
