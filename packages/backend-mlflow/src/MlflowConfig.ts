@@ -5,7 +5,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as SchemaGetter from "effect/SchemaGetter"
 
 const described = (description: string) => ({ description })
 
@@ -21,20 +20,7 @@ const TrackingUri = Schema.String.check(Schema.makeFilter(isHttp, { identifier: 
   examples: ["http://127.0.0.1:5000", "https://mlflow.example.org/team"]
 })
 
-/** Also as an environment variable writes it. */
-const Flag = Schema.Literals([true, false, "true", "false", "1", "0"]).pipe(
-  Schema.decodeTo(Schema.Boolean, {
-    decode: SchemaGetter.transform((given) => given === true || given === "true" || given === "1"),
-    encode: SchemaGetter.transform((flag) => flag)
-  })
-)
-
-/** Seconds as a number or its digits, as MLflow has it, or text with a unit. */
-const Wait = Schema.Union([Schema.Finite, Schema.NonEmptyString]).pipe(
-  Schema.decodeTo(Schema.DurationFromString, {
-    decode: SchemaGetter.transform((given) => (Number.isNaN(Number(given)) ? String(given) : `${given} seconds`)),
-    encode: SchemaGetter.transform((wait) => wait)
-  }),
+const Wait = Schema.DurationFromString.pipe(
   Schema.check(
     Schema.makeFilter((wait) => Duration.isGreaterThan(wait, Duration.zero) || "must be longer than nothing", {
       identifier: "Wait"
@@ -79,16 +65,8 @@ export const MlflowConfig = Schema.Struct({
   credentialsFile: text(
     "File with a section [mlflow] that names user and password where neither they nor a token are configured. Default: `~/.mlflow/credentials`."
   ),
-  insecureTls: Flag.pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(false as const)),
-    Schema.annotateKey(
-      described("Accepts any certificate of the server: whoever is in between can read and change everything.")
-    )
-  ),
-  serverCertPath: text("File in PEM format with the certificate authority that signed the server's certificate."),
-  clientCertPath: text("File in PEM format with this client's certificate and its key."),
   requestTimeout: Wait.pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(120)),
+    Schema.withDecodingDefaultKey(Effect.succeed("2 minutes")),
     Schema.annotateKey(
       described(
         "Longest wait for one answer; a retry starts a new wait. Too short, and a busy server is asked the same again and again."
