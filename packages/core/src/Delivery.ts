@@ -25,7 +25,7 @@ import type { Route } from "./Route.ts"
 import { countOf, kindOf, type RunEvent, type RunStarted } from "./RunEvent.ts"
 import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
 import type { Rejected } from "./WriteReport.ts"
-import { at, countEvents, headOf, restOf } from "./internal/places.ts"
+import { countEvents, cut, restOf } from "./internal/places.ts"
 import { check, claim, type Authority } from "./internal/authority.ts"
 import { LaneTelemetry } from "./internal/laneTelemetry.ts"
 import { lend, type Holder } from "./internal/lent.ts"
@@ -85,6 +85,10 @@ export class Lane {
   private isCaughtUp = false
   /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
   private aside: ReadonlyArray<LetterId> | undefined
+  /** The shortest beginning of what is to be sent next that is known to be refused as a whole. */
+  private refused:
+    | (Pick<Batch, "writer" | "from"> & { readonly count: number; readonly error: BackendError })
+    | undefined
   private readonly takeOver: boolean
   private readonly telemetry: LaneTelemetry
   private authority: Authority = "locks"
@@ -343,10 +347,26 @@ export class Lane {
           this.asking(
             Effect.suspend(() => {
               this.state = "delivering"
-              return this.send(opened, batch)
+              return this.sendKnowing(opened, batch)
             })
           )
         )
+  }
+
+  /** Without sending again what is known to be refused: a network that fails now and then would never let a bisection come to its end. */
+  private sendKnowing(opened: BackendRun, batch: Batch): Effect.Effect<boolean, LaneError> {
+    const { refused } = this
+    const total = countEvents(batch.events)
+    const isKnown =
+      refused !== undefined &&
+      refused.writer === batch.writer &&
+      refused.from.position === batch.from.position &&
+      refused.from.index === batch.from.index &&
+      refused.count <= total
+    if (!isKnown) return this.send(opened, batch)
+    if (refused.count === total) return this.bisect(opened, batch, refused.error)
+    const [first, second] = cut(batch, refused.count)
+    return Effect.andThen(this.bisect(opened, first, refused.error), this.send(opened, second))
   }
 
   /** When it is this lane's turn to ask the backend; until then the status says why it is not. */
@@ -408,9 +428,8 @@ export class Lane {
         Effect.as(false as const)
       )
     }
-    const middle = at(batch.events, Math.floor(total / 2))
-    const second = restOf(batch, middle)
-    const first = { ...batch, to: second.from, events: headOf(batch.events, middle), filtered: 0 }
+    this.refused = { writer: batch.writer, from: batch.from, count: total, error }
+    const [first, second] = cut(batch, Math.floor(total / 2))
     return this.send(opened, first).pipe(
       // With nothing wrong in the first half the second would be refused as the whole was: it is halved without being sent. What goes to
       // the dead letter was sent alone.

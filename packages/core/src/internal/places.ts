@@ -13,7 +13,7 @@ export const countEvents = (events: ReadonlyArray<RunEvent>): number =>
   events.reduce((sum, event) => sum + countOf(event), 0)
 
 /** Where the event lies that has `n` others before it. */
-export const at = (events: ReadonlyArray<RunEvent>, n: number): Place => {
+const at = (events: ReadonlyArray<RunEvent>, n: number): Place => {
   let before = 0
   for (const [i, event] of events.entries()) {
     const count = countOf(event)
@@ -24,7 +24,7 @@ export const at = (events: ReadonlyArray<RunEvent>, n: number): Place => {
 }
 
 /** What comes before `place`. */
-export const headOf = (events: ReadonlyArray<RunEvent>, { event, index }: Place): ReadonlyArray<RunEvent> => {
+const headOf = (events: ReadonlyArray<RunEvent>, { event, index }: Place): ReadonlyArray<RunEvent> => {
   const whole = events.slice(0, event)
   const cut = events[event]
   return cut?._tag === "PointBatch" && index > 0 ? [...whole, slice(cut, 0, index)] : whole
@@ -40,4 +40,11 @@ export const restOf = (batch: Batch, place: Place): Batch => {
     : { position: cut.position, index: 0 }
   const first = isPoints && place.index > 0 ? slice(cut, place.index, cut.count) : cut
   return { ...batch, from, events: [first, ...batch.events.slice(place.event + 1)] }
+}
+
+/** The first `count` events of a batch, and the rest. */
+export const cut = (batch: Batch, count: number): readonly [first: Batch, rest: Batch] => {
+  const place = at(batch.events, count)
+  const rest = restOf(batch, place)
+  return [{ ...batch, to: rest.from, events: headOf(batch.events, place), filtered: 0 }, rest]
 }
