@@ -30,6 +30,7 @@ import * as Text from "./Text.ts"
 import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
 import * as Archive from "./commands/Archive.ts"
+import * as Backends from "./commands/Backends.ts"
 import * as Compare from "./commands/Compare.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
@@ -76,6 +77,7 @@ export const root = Command.make("tracelet").pipe(
     Archive.command,
     Prune.command,
     Agent.command,
+    Backends.command,
     Doctor.command
   ]),
   Command.withGlobalFlags([Frame.Dir, Frame.AsJson, completions])

@@ -239,3 +239,28 @@ export const Failure = Schema.Struct({
   error: Schema.Struct({ tag: Schema.String, message: Schema.String, hint: Schema.String })
 })
 export interface Failure extends Schema.Schema.Type<typeof Failure> {}
+
+/** One key of a backend's config. `variables`: the first that is set counts; what it is set to is not said. */
+export const BackendKey = Schema.Struct({
+  name: Schema.String,
+  description: Schema.String,
+  required: Schema.Boolean,
+  secret: Schema.Boolean,
+  default: Schema.optionalKey(Schema.Json),
+  variables: Schema.Array(Schema.Struct({ name: Schema.String, set: Schema.Boolean }))
+})
+export interface BackendKey extends Schema.Schema.Type<typeof BackendKey> {}
+
+/** One of the backends that come with tracelet. */
+export const BackendPlugin = Schema.Struct({
+  name: Schema.String,
+  plugin: Schema.String,
+  version: Schema.String,
+  stability: Schema.Literals(["experimental", "beta", "stable"]),
+  description: Schema.String,
+  keys: Schema.Array(BackendKey)
+})
+export interface BackendPlugin extends Schema.Schema.Type<typeof BackendPlugin> {}
+
+/** `tracelet backends --json` */
+export const BackendPlugins = Schema.Array(BackendPlugin)

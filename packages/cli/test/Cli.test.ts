@@ -21,6 +21,7 @@ const commands = [
   "agent status",
   "agent start",
   "agent stop",
+  "backends",
   "doctor"
 ]
 
