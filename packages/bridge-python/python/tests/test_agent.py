@@ -99,9 +99,9 @@ def wait_for(condition: Any, seconds: float = 10.0) -> None:
 
 
 def test_tells_the_agent_that_is_there(agent: FakeAgent) -> None:
-    run = tracelet.start_logging("told", backend="local,mlflow", api_key="geheim", backend_url="http://x")
+    run = tracelet.start_logging("told", backend="local,wandb", api_key="geheim", backend_url="http://x")
     wait_for(lambda: len(agent.asked) == 2)
-    secrets = {"mlflow": {"api_key": "geheim", "backend_url": "http://x"}}
+    secrets = {"wandb": {"api_key": "geheim", "backend_url": "http://x"}}
     assert agent.asked[1] == ("POST", "/v1/runs", {"run": run.id, "secrets": secrets})
 
 

@@ -67,7 +67,7 @@ def test_header(folder: Path) -> None:
     run.log_metric("loss", 0.5, 0)
     (segment,) = segments(only_run(folder))
     data = segment.read_bytes()
-    assert len(data) == 64 << 10  # J2.8
+    assert len(data) == (64 << 10) + 4096  # J2.8
     header = Header(data, run.id, segment.name.split(".")[0])
     assert (header.role, header.offset, header.number) == ("primary", 0, 0)
     assert header.identity.keys() == {"run", "writer", "host", "boot", "pid"}
@@ -102,11 +102,11 @@ def test_first_record_is_run_started(folder: Path) -> None:
     tracelet.start_logging(
         "first",
         project="digits",
-        backend="local,mlflow,mine",
+        backend="local,wandb,mine",
         api_key="geheim-1",
         backend_url="http://u:geheim-2@host/",
         config={
-            "mlflow": {"token": "geheim-3", "uri": "http://me:geheim-4@h/p", "deep": {"password": "geheim-5", "n": 1}}
+            "wandb": {"token": "geheim-3", "uri": "http://me:geheim-4@h/p", "deep": {"password": "geheim-5", "n": 1}}
         },
     )
     path = segments(only_run(folder))[0]
@@ -114,7 +114,7 @@ def test_first_record_is_run_started(folder: Path) -> None:
     started = json.loads(payload)
     assert kind == 16
     assert started["run"]["project"] == "digits"
-    assert [backend["name"] for backend in started["backends"]] == ["local", "mlflow", "mine"]
+    assert [backend["name"] for backend in started["backends"]] == ["local", "wandb", "mine"]
     assert started["backends"][1]["config"] == {"uri": "http://h/p", "deep": {"n": 1}}
     assert started["client"]["language"] == "python"
     tracelet.stop_logging()
