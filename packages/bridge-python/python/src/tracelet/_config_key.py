@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.I)
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 class Key:
@@ -40,7 +40,7 @@ class Key:
 
     def from_text(self, text: str) -> str | bool | float:
         """Returns a variable's text as the key takes it. One of which nothing can be made stays a text."""
-        is_number = _NUMBER.fullmatch(text) is not None
+        is_number = self.type != "boolean" and re.fullmatch(_NUMBER, text) is not None
         if self.type == "boolean" and text.lower() in ("1", "true", "yes", "on"):
             return True
         if self.type == "boolean" and text.lower() in ("0", "false", "no", "off"):

@@ -1,13 +1,12 @@
 """The commit that a folder stands on, read from the files of its repository: no process is started for it.
 
 The formats are those of gitrepository-layout(5) and git-config(1) of Git 2.39. Whether files were changed since would
-need its index, and is not said.
+need its index, and is not said. Texts are taken apart by hand: compiling patterns takes longer than reading the files.
 """
 
 from __future__ import annotations
 
 import os
-import re
 
 from ._payload import Json
 
@@ -25,9 +24,9 @@ def find(folder: str) -> dict[str, Json] | None:
     # A linked worktree has a HEAD of its own, and shares the rest.
     shared = os.path.join(own, (_read(os.path.join(own, "commondir")) or ".").strip())
     head = (_read(os.path.join(own, "HEAD")) or "").strip()
-    ref = head[5:] if re.fullmatch(r"ref: refs/\S+", head) else ""
+    ref = head[5:] if head.startswith("ref: refs/") else ""
     commit = _commit_of(own, shared, ref) if ref else head
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    if len(commit) not in (40, 64) or not set(commit) <= set("0123456789abcdef"):
         return None
     found: dict[str, Json] = {"commit": commit}
     if ref.startswith("refs/heads/"):
@@ -45,9 +44,9 @@ def _git_folder(start: str) -> str | None:
         path = os.path.join(folder, ".git")
         if os.path.isdir(path):
             return path
-        link = re.search("^gitdir: (.+)$", _read(path) or "", re.M)
-        if link:
-            return os.path.join(folder, link[1].strip())
+        text = _read(path) or ""
+        if text.startswith("gitdir: "):
+            return os.path.join(folder, text[len("gitdir: ") :].strip())
         parent = os.path.dirname(folder)
         if parent == folder:
             return None
@@ -59,24 +58,25 @@ def _commit_of(own: str, shared: str, ref: str) -> str:
         loose = _read(os.path.join(place, ref))
         if loose is not None:
             return loose.strip()
-    packed = re.search(rf"^(\w+) {re.escape(ref)}$", _read(os.path.join(shared, "packed-refs")) or "", re.M)
-    return packed[1] if packed else ""
+    packed = _read(os.path.join(shared, "packed-refs")) or ""
+    end = packed.find(f" {ref}\n")
+    return packed[packed.rfind("\n", 0, end) + 1 : end] if end >= 0 else ""
 
 
 def _remote_of(config: str) -> str:
     """Returns the URL of `origin`, else of the first remote, without user info; `""` where there is none."""
     urls: dict[str, str] = {}
     remote = None
-    for line in config.split("\n"):
-        section = re.fullmatch(r"\s*\[(.*)\]\s*", line)
-        if section:
-            name = re.fullmatch(r'remote\s+"(.*)"', section[1])
-            remote = name[1] if name else None
-        url = re.fullmatch(r'\s*url\s*=\s*"?(.*?)"?\s*', line, re.I)
-        if url and remote is not None:
-            urls.setdefault(remote, url[1])
-    url_of_one = urls.get("origin") or next(iter(urls.values()), "")
-    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/?#\s]*@", r"\1", url_of_one, flags=re.I)
+    for line in map(str.strip, config.split("\n")):
+        if line.startswith("["):
+            remote = line[len('[remote "') : -len('"]')] if line.startswith('[remote "') else None
+        name, _, value = line.partition("=")
+        if name.strip().lower() == "url" and remote is not None:
+            urls.setdefault(remote, value.strip().strip('"'))
+    url = urls.get("origin") or next(iter(urls.values()), "")
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}" if separator else url
 
 
 def _read(path: str) -> str | None:
