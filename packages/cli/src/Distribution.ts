@@ -6,6 +6,7 @@
  * A backend that cannot be had never fails anything: it becomes `missing` or `error` with a reason, and the others go on.
  */
 import * as LocalPlugin from "@tracelet/backend-local/LocalPlugin"
+import * as MlflowPlugin from "@tracelet/backend-mlflow/MlflowPlugin"
 import { Backend } from "@tracelet/core/Backend"
 import { CircuitBreaker } from "@tracelet/core/CircuitBreaker"
 import type { ConfigTable } from "@tracelet/core/ConfigKey"
@@ -29,6 +30,8 @@ import * as Layer from "effect/Layer"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 
 /** A backend plugin as it is used here: its config comes from a journal. */
 export interface BackendPlugin extends Plugin.Manifest {
@@ -37,8 +40,21 @@ export interface BackendPlugin extends Plugin.Manifest {
   readonly config: ConfigTable
 }
 
+/** A backend that is reached over HTTP, with the platform's own client. */
+const overHttp = <Input, E>(
+  plugin: Plugin.Plugin<Backend, Input, E, HttpClient.HttpClient>
+): Omit<typeof plugin, "fromUnknown" | "plugin"> & {
+  readonly fromUnknown: (config: unknown) => Plugin.ConfiguredPlugin<Backend, E | Plugin.PluginConfigError, never>
+} => ({
+  ...plugin,
+  fromUnknown: (config) => {
+    const configured = plugin.fromUnknown(config)
+    return { ...configured, layer: Layer.provide(configured.layer, FetchHttpClient.layer) }
+  }
+})
+
 /** The built-in backends. */
-export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest]
+export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest, overHttp(MlflowPlugin.manifest)]
 
 /** A stateful processor's plugin as it is used here: its config comes from a pin. */
 export interface ProcessorPlugin extends Plugin.Manifest {

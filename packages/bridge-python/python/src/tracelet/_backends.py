@@ -11,4 +11,49 @@ BACKENDS: dict[str, Backend] = {
             "file": Key(),
         },
     ),
+    "mlflow": Backend(
+        version="0.1.0",
+        address="trackingUri",
+        credential="token",
+        alternatives=((("experiment",), ("experimentId",)), (("username", "password"), ("token",))),
+        keys={
+            "trackingUri": Key(
+                is_required=True,
+                variables=("TRACELET_MLFLOW_TRACKING_URI", "TRACELET_BACKEND_URL", "MLFLOW_TRACKING_URI"),
+            ),
+            "experiment": Key(
+                variables=("TRACELET_MLFLOW_EXPERIMENT", "MLFLOW_EXPERIMENT_NAME"),
+            ),
+            "experimentId": Key(
+                variables=("TRACELET_MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_ID"),
+            ),
+            "runName": Key(
+                variables=("TRACELET_MLFLOW_RUN_NAME", "MLFLOW_RUN_NAME"),
+            ),
+            "runId": Key(
+                variables=("TRACELET_MLFLOW_RUN_ID", "MLFLOW_RUN_ID"),
+            ),
+            "artifactLocation": Key(),
+            "workspace": Key(
+                variables=("TRACELET_MLFLOW_WORKSPACE", "MLFLOW_WORKSPACE"),
+            ),
+            "username": Key(
+                is_credential=True,
+                variables=("TRACELET_MLFLOW_USERNAME", "MLFLOW_TRACKING_USERNAME"),
+            ),
+            "password": Key(
+                is_secret=True,
+                variables=("TRACELET_MLFLOW_PASSWORD", "MLFLOW_TRACKING_PASSWORD"),
+            ),
+            "token": Key(
+                is_secret=True,
+                variables=("TRACELET_MLFLOW_TOKEN", "TRACELET_API_KEY", "MLFLOW_TRACKING_TOKEN"),
+            ),
+            "credentialsFile": Key(),
+            "requestTimeout": Key(
+                unit="seconds",
+                variables=("TRACELET_MLFLOW_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_TIMEOUT"),
+            ),
+        },
+    ),
 }
