@@ -46,8 +46,8 @@ const toOutput = (plugin: Distribution.BackendPlugin, { env }: Session["Service"
 
 const columns: ReadonlyArray<Table.Column> = [
   { title: "key", align: "left" },
-  { title: "default", align: "left" },
-  { title: "variables, the first that is set counts", align: "left", shrinkTo: 30 },
+  { title: "default", align: "left", shrinkTo: 8 },
+  { title: "variables, the first that is set counts", align: "left", shrinkTo: 20 },
   { title: "what it is", align: "left", shrinkTo: 20, drop: 1 }
 ]
 
