@@ -4,7 +4,8 @@
  * Laws:
  * 1. Building a backend touches no network; `open` may.
  * 2. `write` is called with one batch at a time per run, in the order of each writer. After a failure what is sent again may be cut
- *    differently, from the first mark that is not confirmed on. Between `to` of one batch and `from` of the next lies no event.
+ *    differently, from the first mark that is not confirmed on. Between `to` of one batch and `from` of the next lies no event. What a
+ *    user has sent again from the dead letter comes alone, in a batch that lies before the marks; never with identity `position`.
  * 3. When `write` returns, every event of the batch is accepted, rejected or to be retried: exactly one of the three.
  * 4. A write that fails or is interrupted may have been applied wholly or in part; `capabilities.identity` says what a resend then does.
  * 5. `close` may come more than once, and `open` after it: a late writer reopens a run. `open` alone leaves it closed; the next write

@@ -62,6 +62,10 @@ export const TakeOver = Schema.Struct({
 })
 export interface TakeOver extends Schema.Schema.Type<typeof TakeOver> {}
 
+/** Letters of the dead letter that were delivered after all, or given up, as far as `counts` knows (J14.4). */
+export const Settled = Schema.Struct({ delivered: Schema.Int, dropped: Schema.Int })
+export interface Settled extends Schema.Schema.Type<typeof Settled> {}
+
 export const Cursor = Schema.Struct({
   version: Schema.Literal(1),
   run: RunId,
@@ -73,6 +77,7 @@ export const Cursor = Schema.Struct({
   counts: Counts,
   intents: Schema.Array(Intent),
   losses: Schema.optionalKey(Losses),
+  settled: Schema.optionalKey(Settled),
   takeOvers: Schema.optionalKey(Schema.Array(TakeOver)),
   closed: Schema.Boolean
 })

@@ -17,16 +17,16 @@ import { held, transient, type BackendError } from "./BackendError.ts"
 import type { State } from "./BackendStanding.ts"
 import { CircuitBreaker, waitAfter, type Pause } from "./CircuitBreaker.ts"
 import * as Cursor from "./Cursor.ts"
+import * as DeadLetter from "./DeadLetter.ts"
 import type { Derivations } from "./Derivation.ts"
 import type { StorageError } from "./JournalStorage.ts"
-import type { JsonObject } from "./JsonObject.ts"
 import type { Processor } from "./Processor.ts"
 import type { Route } from "./Route.ts"
 import { countOf, kindOf, type RunEvent, type RunStarted } from "./RunEvent.ts"
-import type { LetterId, Reader, RunJournal } from "./RunJournal.ts"
-import type { Rejected } from "./WriteReport.ts"
+import type { Reader, RunJournal } from "./RunJournal.ts"
 import { countEvents, cut, restOf } from "./internal/places.ts"
 import { check, claim, type Authority } from "./internal/authority.ts"
+import { LaneLetters } from "./internal/laneLetters.ts"
 import { LaneTelemetry } from "./internal/laneTelemetry.ts"
 import { lend, type Holder } from "./internal/lent.ts"
 
@@ -83,8 +83,7 @@ export class Lane {
   private failures = 0
   /** True when the last look found nothing more to send. */
   private isCaughtUp = false
-  /** What lies in the dead letter and not before the marks: none of it is put there again. Read when it is first needed. */
-  private aside: ReadonlyArray<LetterId> | undefined
+  private readonly letters: LaneLetters
   /** The shortest beginning of what is to be sent next that is known to be refused as a whole. */
   private refused:
     | (Pick<Batch, "writer" | "from"> & { readonly count: number; readonly error: BackendError })
@@ -111,6 +110,7 @@ export class Lane {
     this.breaker = target.breaker ?? new CircuitBreaker()
     this.derivations = derivations
     this.telemetry = new LaneTelemetry(name, started)
+    this.letters = new LaneLetters(run, name)
     this.cursor = {
       version: 1,
       run: run.id,
@@ -171,6 +171,7 @@ export class Lane {
   private get session(): Effect.Effect<void, LaneError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const opened = yield* this.asking(this.telemetry.open(this.open, this.failures), false)
+      yield* this.asking(this.resend(opened), false)
       const { limits } = this.target.backend.capabilities
       const reader = yield* this.run.reader(this.marks, limits, this.derivations)
       yield* Effect.addFinalizer(() => (this.isUnsaved ? Effect.ignore(this.save({ sync: false })) : Effect.void))
@@ -264,6 +265,10 @@ export class Lane {
       })
       if (opened.confirmed === undefined) {
         this.marks = new Map(Object.entries(this.cursor.writers))
+        const settled = yield* this.letters.settled
+        // With a cursor that is lost all is sent again, and counted by what becomes of it now.
+        if (typeof known === "object") this.cursor = DeadLetter.settle(this.cursor, settled)
+        else if (settled.delivered + settled.dropped > 0) this.cursor = { ...this.cursor, settled }
       } else {
         const confirmed = yield* opened.confirmed
         this.marks = new Map(confirmed.marks)
@@ -271,11 +276,12 @@ export class Lane {
       }
       this.telemetry.resumed(Cursor.passed(this.cursor.counts))
       const isNamed = this.cursor.remote !== opened.remote
+      const isSettled = this.cursor.settled !== claimed.cursor.settled
       this.cursor = { ...this.cursor, remote: opened.remote }
       // On the disk before anything is sent: from then on a cursor that is missing means that nothing was. And whoever goes on has to know
       // what is to be derived.
       const isPinned = identity !== "position" || this.derivations.processors.length > 0
-      if ((known === undefined && isPinned) || isNamed) yield* this.save({ sync: true })
+      if ((known === undefined && isPinned) || isNamed || isSettled) yield* this.save({ sync: true })
       return opened
     })
   }
@@ -394,7 +400,7 @@ export class Lane {
         )
       )
       if (report.poison !== undefined) return yield* this.bisect(opened, batch, report.poison)
-      if (report.rejected.length > 0) yield* this.putAside(batch, report.rejected)
+      if (report.rejected.length > 0) yield* this.letters.put(batch, report.rejected, this.marks)
       const rest = report.retryFrom === undefined ? undefined : restOf(batch, report.retryFrom)
       const taken = countEvents(batch.events) - (rest === undefined ? 0 : countEvents(rest.events))
       yield* this.advance(
@@ -422,11 +428,13 @@ export class Lane {
       // A backend that keeps the marks itself has to pass the culprit too, or a restart would bring it up again.
       const tell =
         opened.confirmed === undefined ? Effect.void : opened.write({ ...batch, events: [], rejected: total })
-      return this.putAside(batch, [{ event: culprit, index: 0, reason: error.message }]).pipe(
-        Effect.andThen(tell),
-        Effect.andThen(this.advance(batch, batch.to, total, total, batch.filtered)),
-        Effect.as(false as const)
-      )
+      return this.letters
+        .put(batch, [{ event: culprit, index: 0, reason: error.message }], this.marks)
+        .pipe(
+          Effect.andThen(tell),
+          Effect.andThen(this.advance(batch, batch.to, total, total, batch.filtered)),
+          Effect.as(false as const)
+        )
     }
     this.refused = { writer: batch.writer, from: batch.from, count: total, error }
     const [first, second] = cut(batch, Math.floor(total / 2))
@@ -473,19 +481,43 @@ export class Lane {
     )
   }
 
-  /** What is sent again, since its mark was not kept, is refused again: each event has one letter all the same. */
-  private putAside(batch: Batch, rejected: ReadonlyArray<Rejected>): Effect.Effect<void, StorageError> {
+  // ---- the dead letter ----
+
+  /**
+   * What is to be sent again by a user's wish: each event alone, and once. It lies before the marks, which stay as they are. A backend that keeps
+   * the marks itself has no way to take it.
+   */
+  private resend(opened: BackendRun): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      const now = yield* Clock.currentTimeMillis
-      const { writer } = batch
-      const known = this.aside ?? (yield* this.run.deadLetters(this.name))
-      const aside = known.filter((one) => !Cursor.isBefore(one, this.marks.get(one.writer) ?? Cursor.start))
-      const identities = new Set(aside.map(identityOf))
-      const fresh = rejected
-        .map(({ event, index, reason }) => ({ at: now / 1000, writer, reason, ...letter(batch.events[event], index) }))
-        .filter((one) => !identities.has(identityOf(one)))
-      if (fresh.length > 0) yield* this.run.deadLetter(this.name, fresh)
-      this.aside = [...aside, ...fresh.map(({ index, position }) => ({ writer, position, index }))]
+      if (opened.confirmed !== undefined || this.authority === "aside") return
+      for (;;) {
+        const letter = yield* this.letters.next
+        if (letter === undefined) return
+        this.state = "delivering"
+        const refusal = yield* this.sendAgain(opened, letter)
+        yield* this.letters.answer(letter, refusal)
+        this.cursor = DeadLetter.settle({ ...this.cursor, closed: false }, yield* this.letters.settled)
+        yield* this.save({ sync: true })
+      }
+    })
+  }
+
+  /** Why it is refused again; `undefined` when it is not. */
+  private sendAgain(opened: BackendRun, letter: DeadLetter.LetterId): Effect.Effect<string | undefined, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      const found = yield* DeadLetter.eventOf(this.run, letter)
+      if (found === undefined) return "The journal does not have this event any more."
+      const batch = { ...this.prepare(found), filtered: 0 }
+      if (batch.events.length === 0) return "What delivers the run now leaves this event out."
+      yield* this.fence
+      const report = yield* this.telemetry.write(opened.write(batch), batch, this.failures).pipe(
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "Poison",
+          ({ message }) => Effect.succeed({ rejected: [{ reason: message }], retryFrom: undefined })
+        )
+      )
+      if (report.retryFrom === undefined) return report.rejected[0]?.reason
+      return yield* transient(this.name, `${this.name} took nothing of what was to be sent again.`)
     })
   }
 
@@ -542,31 +574,6 @@ const pinOf = ({ route, processors }: Target, derivations: Derivations): Cursor.
     ...derivations.processors.map(({ id, version, config, name }) => ({ id, version, config, derived: name }))
   ]
 })
-
-const identityOf = ({ index, position, writer }: LetterId): string => `${writer} ${position}.${index}`
-
-/** A refused event as the dead letter keeps it: enough to read it, and its identity to send it again. */
-const letter = (
-  event: RunEvent | undefined,
-  index: number
-): { readonly position: number; readonly index: number; readonly event: JsonObject } => {
-  if (event === undefined) return { position: 0, index: 0, event: {} }
-  if (event._tag !== "PointBatch")
-    return { position: event.position, index: 0, event: JSON.parse(JSON.stringify(event)) }
-  const series = event.table.get(event.series[index] ?? -1)
-  return {
-    position: event.positions[index] ?? 0,
-    index: event.indices[index] ?? 0,
-    event: {
-      _tag: "Point",
-      name: series?.name ?? "",
-      context: series?.context ?? {},
-      step: event.steps[index] ?? 0,
-      value: event.values[index] ?? NaN,
-      time: event.times[index] ?? 0
-    }
-  }
-}
 
 /** What was refused, and where credentials come from, unless that is said. */
 const withVariables = (reason: string, variables: ReadonlyArray<string>): string =>

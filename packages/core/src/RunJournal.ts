@@ -1,5 +1,5 @@
 /**
- * One run's folder, to be read: its writers and whether they live, its events from any mark on, its cursors and dead letters. Nothing here
+ * One run's folder, to be read: its writers and whether they live, its events from any mark on, its cursors. Nothing here
  * writes a journal; that is `JournalWriter`'s, which lives in the process that logs.
  */
 import * as Clock from "effect/Clock"
@@ -13,13 +13,11 @@ import * as Stream from "effect/Stream"
 import type { Batch } from "./Backend.ts"
 import * as Cursor from "./Cursor.ts"
 import type { JournalStorage, StorageError } from "./JournalStorage.ts"
-import type { JsonObject } from "./JsonObject.ts"
 import * as Run from "./Run.ts"
 import { countOf, runStarted, type Renamed, type RunEvent, type RunFinished, type RunStarted } from "./RunEvent.ts"
 import { archiveFolder, type Archived } from "./internal/archiver.ts"
 import { decodeJson, decodeText, encodeText } from "./internal/bytes.ts"
 import { addLosses, Collected, noLosses, withPosition, type Limits, type Spilled } from "./internal/decoder.ts"
-import * as Json from "./internal/json.ts"
 import { committed, isDerived } from "./internal/derivedJournal.ts"
 import { Liveness, type Life } from "./internal/liveness.ts"
 import { makeReader, type DerivedView, type DerivedViews, type Follower } from "./internal/reader.ts"
@@ -68,12 +66,6 @@ export interface Ending {
   readonly lastTime: number
 }
 
-const LetterId = Schema.Struct({ writer: Schema.String, position: Schema.Int, index: Schema.Int })
-/** Which event a dead letter holds. */
-export interface LetterId extends Schema.Schema.Type<typeof LetterId> {}
-
-const lineEnd = 0x0a
-
 const none: ReadonlySet<string> = new Set()
 
 /** How often the end record of a writer is looked for whose lock cannot be seen: it costs the reading of its last segment. */
@@ -82,7 +74,6 @@ const cursorPattern = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:\.([1-9][0-9]{0,8}))?
 
 /** `<backend>.json`, and `<backend>.<epoch>.json` once the delivery was taken over (J7.4). */
 const cursorName = (backend: string, epoch: number): string => `${backend}${epoch === 0 ? "" : `.${epoch}`}.json`
-const decodeLetterId = Schema.decodeUnknownResult(Schema.fromJsonString(LetterId))
 const decodeCursor = Schema.decodeUnknownResult(Cursor.CursorFile)
 const encodeCursor = Schema.encodeSync(Cursor.CursorFile)
 
@@ -603,36 +594,6 @@ export class RunJournal {
           options
         )
       )
-    )
-  }
-
-  /**
-   * What lies in `backend`'s dead letter, by its identity (J3.5). A line that a power cut has torn is passed over, and ended where it is
-   * the last: what comes behind it is a line of its own.
-   */
-  deadLetters(backend: string): Effect.Effect<ReadonlyArray<LetterId>, StorageError> {
-    return Effect.gen({ self: this }, function* () {
-      const path = this.path("deadletter", `${backend}.ndjson`)
-      const bytes = yield* this.shared.storage.read(path)
-      if (bytes === undefined || bytes.length === 0) return []
-      if (bytes.at(-1) !== lineEnd) yield* this.shared.storage.append(path, Uint8Array.of(lineEnd))
-      const letters: Array<LetterId> = []
-      for (let from = 0, to = 0; to >= 0; from = to + 1) {
-        to = bytes.indexOf(lineEnd, from)
-        const letter = decodeLetterId(decodeText(bytes.subarray(from, to < 0 ? bytes.length : to)))
-        if (Result.isSuccess(letter)) letters.push(letter.success)
-      }
-      return letters
-    })
-  }
-
-  /** Puts events aside that `backend` refused for good, one object a line. When it has returned they survive a power cut. */
-  deadLetter(backend: string, letters: ReadonlyArray<JsonObject>): Effect.Effect<void, StorageError> {
-    const { storage } = this.shared
-    const lines = letters.map((letter) => `${Json.stringify(letter) ?? "null"}\n`).join("")
-    return Effect.andThen(
-      storage.makeFolder(this.path("deadletter")),
-      Effect.suspend(() => storage.append(this.path("deadletter", `${backend}.ndjson`), encodeText(lines)))
     )
   }
 }
