@@ -2,6 +2,7 @@
  * `tracelet backends`: the backends that come with tracelet, what can be configured of each, and which variable gives it. Whether one is set is said,
  * never what it is set to.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Distribution from "../Distribution.ts"
@@ -70,5 +71,8 @@ const page = (one: Output.BackendPlugin, session: Session["Service"]): ReadonlyA
 const defaultOf = (key: Pick<Output.BackendKey, "required" | "secret" | "default">): string => {
   if (key.required) return key.secret ? "required, secret" : "required"
   if (key.secret) return "secret"
-  return key.default === undefined ? "" : JSON.stringify(key.default).replaceAll('"', "")
+  if (typeof key.default !== "string") return key.default === undefined ? "" : JSON.stringify(key.default)
+  // As a Schema of durations writes them.
+  const millis = /^(\d+) millis$/.exec(key.default)?.[1]
+  return millis === undefined ? key.default : Duration.format(Duration.millis(Number(millis)))
 }
