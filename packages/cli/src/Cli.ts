@@ -32,6 +32,7 @@ import * as Agent from "./commands/Agent.ts"
 import * as Archive from "./commands/Archive.ts"
 import * as Backends from "./commands/Backends.ts"
 import * as Compare from "./commands/Compare.ts"
+import * as DeadLetter from "./commands/DeadLetter.ts"
 import * as Doctor from "./commands/Doctor.ts"
 import * as Export from "./commands/Export.ts"
 import * as Prune from "./commands/Prune.ts"
@@ -74,6 +75,7 @@ export const root = Command.make("tracelet").pipe(
     Tag.command,
     Rename.command,
     Rm.command,
+    DeadLetter.command,
     Archive.command,
     Prune.command,
     Agent.command,

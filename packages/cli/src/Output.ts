@@ -7,6 +7,7 @@
 import * as Schema from "effect/Schema"
 import { BackendStanding } from "@tracelet/core/BackendStanding"
 import { Losses } from "@tracelet/core/Cursor"
+import { State as DeadLetterState } from "@tracelet/core/DeadLetter"
 import { JsonObject, TextObject } from "@tracelet/core/JsonObject"
 import { Status } from "@tracelet/core/Run"
 import { SeriesContext } from "@tracelet/core/SeriesContext"
@@ -220,6 +221,49 @@ export const Pruned = Schema.Struct({
   kept: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String, reason: Schema.String }))
 })
 export interface Pruned extends Schema.Schema.Type<typeof Pruned> {}
+
+/** An event that a backend refused. `why`: of one that was given up. Values that JSON has no number for are texts. */
+export const DeadLetter = Schema.Struct({
+  run: Schema.String,
+  name: Schema.String,
+  backend: Schema.String,
+  at: Time,
+  state: DeadLetterState,
+  reason: Schema.String,
+  why: Schema.optionalKey(Schema.String),
+  writer: Schema.String,
+  position: Schema.Int,
+  index: Schema.Int,
+  event: JsonObject
+})
+export interface DeadLetter extends Schema.Schema.Type<typeof DeadLetter> {}
+
+/** `tracelet dead-letter list [RUN] --json`. `damaged`: lines of the files that cannot be read. */
+export const DeadLetters = Schema.Struct({
+  letters: Schema.Array(DeadLetter),
+  damaged: Schema.Array(
+    Schema.Struct({ run: Schema.String, backend: Schema.String, line: Schema.Int, text: Schema.String })
+  )
+})
+export interface DeadLetters extends Schema.Schema.Type<typeof DeadLetters> {}
+
+/** `tracelet dead-letter retry RUN --json`: what became of the events that were sent again, by backend. `pending`: not sent yet. */
+export const DeadLetterRetried = Schema.Struct({
+  ...named,
+  backends: Schema.Record(
+    Schema.String,
+    Schema.Struct({ delivered: Schema.Int, refused: Schema.Int, pending: Schema.Int })
+  )
+})
+export interface DeadLetterRetried extends Schema.Schema.Type<typeof DeadLetterRetried> {}
+
+/** `tracelet dead-letter drop RUN --json`: how many events were given up, by backend. */
+export const DeadLetterDropped = Schema.Struct({
+  ...named,
+  why: Schema.String,
+  backends: Schema.Record(Schema.String, Schema.Int)
+})
+export interface DeadLetterDropped extends Schema.Schema.Type<typeof DeadLetterDropped> {}
 
 export const Check = Schema.Struct({
   name: Schema.String,

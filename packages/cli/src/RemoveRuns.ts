@@ -2,10 +2,7 @@
  * Removes runs: their folders and their rows in the store, and nothing that a service was sent. What stands against it is found first and for
  * all of them, so that either all go or none. While it works it holds each run's `delivery.lock`: no agent is at work in it.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
 import { LocalReader } from "@tracelet/backend-local/LocalReader"
 import { LocalStore } from "@tracelet/backend-local/LocalStore"
 import { Journal } from "@tracelet/core/Journal"
@@ -19,6 +16,7 @@ import * as Format from "./Format.ts"
 import type { Current } from "./Frame.ts"
 import type * as Output from "./Output.ts"
 import * as Report from "./Report.ts"
+import { take } from "./TakeRun.ts"
 import * as Text from "./Text.ts"
 
 /** A run that is to go. */
@@ -27,10 +25,6 @@ export interface Doomed {
   /** `undefined` where the store is all that is left of it. */
   readonly run: RunJournal | undefined
 }
-
-/** An agent lets go of a run 1.5 s after it was done with it. */
-const lockMax = Duration.seconds(3)
-const lockPoll = Duration.millis(100)
 
 /** `baseline (aa110000)` */
 export const called = ({ name, id }: Output.RemovedRun): string => `${Text.printable(name)} (${id.slice(0, 8)})`
@@ -85,7 +79,7 @@ export const remove = (doomed: ReadonlyArray<Doomed>, isForced: boolean) =>
       Effect.gen(function* () {
         for (const { about, run } of doomed) {
           if (run === undefined) continue
-          yield* take(about, run)
+          yield* take(run, called(about))
           yield* refuseLiving(about, run, isForced)
         }
         for (const one of doomed) {
@@ -99,23 +93,6 @@ export const remove = (doomed: ReadonlyArray<Doomed>, isForced: boolean) =>
     )
     // What an earlier command could not finish goes with it.
     yield* attempt(RunFolder.removeHidden(journal))
-  })
-
-const take = (
-  about: Output.RemovedRun,
-  run: RunJournal
-): Effect.Effect<void, StorageError | CommandError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const isTaken = yield* run.lock.pipe(
-      Effect.repeat({ until: (taken) => taken, schedule: Schedule.spaced(lockPoll) }),
-      Effect.timeoutOption(lockMax)
-    )
-    if (isTaken._tag === "Some") return
-    return yield* new CommandError({
-      tag: "RunInUse",
-      message: `Run ${called(about)} is being delivered by another process.`,
-      hint: "`tracelet status` says how far it is; try again when it is done, or after `tracelet agent stop`."
-    })
   })
 
 const refuseLiving = (about: Output.RemovedRun, run: RunJournal | undefined, isForced: boolean) =>

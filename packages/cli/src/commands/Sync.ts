@@ -42,6 +42,16 @@ export const toDuration = (text: string): Duration.Duration => {
   return Duration.millis(Number(amount) * millis)
 }
 
+/** Shared with what delivers a run besides. */
+export const TimeoutFlag = Flag.String("timeout").pipe(
+  Flag.withMetavar("TIME"),
+  Flag.withDescription(
+    "Longest time to spend: 60s, 5m, 1h; default 60s. What is left then is kept, and exit code 3 says so"
+  ),
+  Flag.withDefault("60s"),
+  Flag.mapTryCatch(toDuration, (cause) => (cause instanceof Error ? cause.message : String(cause)))
+)
+
 const flags = {
   run: Argument.String("RUN").pipe(
     Argument.withDescription(
@@ -49,14 +59,7 @@ const flags = {
     ),
     Argument.optional
   ),
-  timeout: Flag.String("timeout").pipe(
-    Flag.withMetavar("TIME"),
-    Flag.withDescription(
-      "Longest time to spend: 60s, 5m, 1h; default 60s. What is left then is kept, and exit code 3 says so"
-    ),
-    Flag.withDefault("60s"),
-    Flag.mapTryCatch(toDuration, (cause) => (cause instanceof Error ? cause.message : String(cause)))
-  ),
+  timeout: TimeoutFlag,
   takeOver: Flag.Boolean("take-over").pipe(
     Flag.withoutNegation,
     Flag.withDescription(
