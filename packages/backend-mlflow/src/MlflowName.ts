@@ -9,12 +9,19 @@ import type { Value } from "@tracelet/core/SeriesContext"
 import { utf8Bytes } from "@tracelet/core/Name"
 import { keyLength, pathPartBytes } from "./internal/limits.ts"
 
+/** Letters that Python 3.10 does not know yet (Unicode 14 to 17), whose server would refuse them. */
+const young = String.raw`[\u0870-\u088F\u08B5\u08C8\u0C5C\u0C5D\u0CDC\u0CDD\u170D\u171F\u1B4C\u1C89\u1C8A\u2C2F\u2C5F\uA7C0-\uA7F4\u{10000}-\u{10FFFF}]`
+
 /**
  * What cannot stay: other characters; `_` that would read as the beginning of an escape; a slash at an end or behind another; the first dot of
- * a part `.` or `..`, and of a name that begins with two. Letters beyond U+FFFF are left out, since a server's Python may not know them yet.
+ * a part `.` or `..`, and of a name that begins with two.
  */
-const illegal =
-  /[^/_.:\- \p{L}\p{N}]|[\u{10000}-\u{10FFFF}]|_(?=x[0-9a-f]{2})|^\/|\/$|(?<=\/)\/|(?<=^|\/)\.(?=\.?(?:\/|$))|^\.(?=\.)/gu
+const illegal = new RegExp(
+  String.raw`[^/_.:\- \p{L}\p{N}]|${young}|_(?=x[0-9a-f]{2})|^\/|\/$|(?<=\/)\/|(?<=^|\/)\.(?=\.?(?:\/|$))|^\.(?=\.)`,
+  "gu"
+)
+
+const illegalInContextKey = new RegExp(String.raw`[^:.\-\p{L}\p{N}]|${young}|^\.`, "gu")
 
 const escaped = /_x([0-9a-f]{2,6})_/g
 
@@ -81,7 +88,7 @@ const part = (name: string, value: Value): string => {
 }
 
 const encodeContextKey = (name: string): string =>
-  name === "" ? nothing : name.replaceAll(/[^:.\-\p{L}\p{N}]|[\u{10000}-\u{10FFFF}]|^\./gu, escape)
+  name === "" ? nothing : name.replaceAll(illegalInContextKey, escape)
 
 /** Within one part of a path. */
 const encodePart = (text: string): string => encode(text).replaceAll("/", "_x2f_").replaceAll(" ", "_x20_")

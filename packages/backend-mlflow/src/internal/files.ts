@@ -99,6 +99,7 @@ const extensions: { readonly [mediaType: string]: string | undefined } = {
   "text/plain": "txt",
   "text/csv": "csv",
   "application/json": "json",
+  "application/vnd.plotly.v1+json": "json",
   "application/pdf": "pdf",
   "audio/wav": "wav",
   "audio/mpeg": "mp3",
