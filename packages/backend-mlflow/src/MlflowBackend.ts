@@ -30,6 +30,7 @@ export const capabilities: Capabilities = {
     "A name of more than 250 characters is cut and ends in a digest; of a series, a tag tracelet.series.<digest> has the whole.",
     "Nested params are paths, `optimizer/lr`; values are texts, True, False and None as Python writes them, lists as JSON.",
     "A param above 6,000 characters and a tag above 8,000 are cut; the whole is a file below params/ or tags/.",
+    "A JPEG or GIF has a name that ends in .png, since MLflow's page shows no other but .webp; browsers look at the bytes.",
     "A histogram is a JSON file of edges and counts, and what MLflow has no page for (audio, meshes, …) is a file.",
     "Console output is not sent: MLflow has no place for it."
   ]
