@@ -115,10 +115,12 @@ describe("A histogram", () => {
         Effect.gen(function* () {
           yield* Tracker.logHistogram("w", [0, 1, 1.5, 4, NaN, Infinity], { bins: 4 })
           yield* Tracker.logHistogram("same", new Float32Array([2, 2]), { bins: 1 })
+          yield* Tracker.logHistogram("narrow", [0, 5e-324], { bins: 2 })
           yield* Tracker.logHistogram("wide", [-1.7e308, 1.7e308], { bins: 2 })
         })
       )
-      const [values, same, wide] = only(captured, "Media")
+      const [values, same, narrow, wide] = only(captured, "Media")
+      assert.deepStrictEqual(narrow?.counts, [2, 0])
       assert.deepStrictEqual(
         [values?.edges, values?.counts],
         [

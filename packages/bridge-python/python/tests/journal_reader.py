@@ -22,6 +22,8 @@ JSON_KINDS = {
     19: ("params", ("time", "params")),
     20: ("tags", ("time", "tags")),
     21: ("text", ("time", "name", "context", "step", "text")),
+    22: ("media", ("time", "name", "context", "step", "kind", "mediaType", "digest", "bytes")),
+    23: ("artifact", ("time", "name", "type", "files", "references")),
     24: ("console", ("time", "stream", "text")),
     25: ("renamed", ("time", "name")),
 }

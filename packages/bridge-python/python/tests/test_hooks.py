@@ -140,6 +140,100 @@ def test_what_replaced_ours_stays(tensorboard: Path) -> None:
     assert owner.add_scalar is mine
 
 
+def test_media_are_recorded_once_and_the_call_goes_on(folder: Path, tensorboard: Path) -> None:
+    from importlib import import_module
+
+    with (tensorboard / "writer.py").open("a") as source:
+        source.write(
+            """
+    def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats="CHW"):
+        self.calls.append((tag, "image"))
+        return "image"
+    def add_figure(self, tag, figure, global_step=None, close=True, walltime=None):
+        return self.add_image(tag, figure, global_step, walltime)
+    def add_hparams(self, hparam_dict, metric_dict):
+        for name, value in metric_dict.items():
+            self.add_scalar(name, value)
+"""
+        )
+
+    class Drawn:
+        def savefig(self, out: Any, format: str) -> None:
+            out.write(b"\x89PNG\r\n\x1a\n")
+
+    run = tracelet.start_logging("tb")
+    writer = import_module("tensorboardX").SummaryWriter()
+    assert writer.add_image("image", [[[1]], [[2]], [[3]]], 4, 1234.5) == "image"
+    assert writer.add_figure("figure", Drawn(), 5) == "image"
+    writer.add_image("bad", "nothing")
+    writer.add_hparams({"lr": 0.1}, {"hparam/acc": 0.5})
+    with pytest.raises(TypeError):
+        writer.add_image()
+    tracelet.stop_logging()
+    view = primary(only_run(folder))
+    media = [event["payload"] for event in view.events if event["kind"] == "media"]
+    assert [(m["name"], m["kind"], m["step"]) for m in media] == [("image", "image", 4), ("figure", "figure", 5)]
+    assert media[0]["time"] == 1234.5
+    assert view.points("hparam/acc") == [(0, 0.5)]
+    assert next(e["payload"]["params"] for e in view.events if e["kind"] == "params") == {"lr": 0.1}
+    assert run.refused == {"media": 2}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("package", ["torch.utils.tensorboard", "tensorboardX"])
+def test_real_summary_writers_are_given_media(folder: Path, script: Any, package: str) -> None:
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    done = script.run(
+        f"""
+import tracelet
+run = tracelet.start_logging("tb")
+import torch, numpy
+from {package} import SummaryWriter
+with SummaryWriter("tb") as writer:
+    writer.add_image("image", torch.full((3, 2, 2), 0.5), 1)
+    writer.add_image("image", numpy.zeros((2, 2), "uint8"), 2, dataformats="HW")
+    writer.add_images("images", torch.zeros(9, 1, 2, 2), 1)
+    writer.add_histogram("histogram", torch.randn(1000), 1)
+    writer.add_histogram_raw("raw", 0.0, 2.0, 3, 3.0, 3.0, [1.0, 2.0], [1, 2], 1)
+    try:
+        writer.add_audio("audio", torch.zeros(1, 100), 1, 8000)
+    except ImportError:
+        pass  # tensorboardX needs a package for it; here it is recorded all the same
+    writer.add_embedding(torch.eye(3), metadata=["a", "b", "c"], tag="embedding", global_step=1)
+    writer.add_mesh("mesh", vertices=torch.zeros(1, 3, 3), global_step=1)
+    writer.add_pr_curve("pr", torch.tensor([1, 0]), torch.tensor([0.9, 0.1]), 1)
+    writer.add_text("text", "hello", 1)
+    writer.add_hparams({{"lr": 0.1}}, {{"hparam/acc": 0.5}})
+run.log_image("grad", torch.rand(1, 4, 4, requires_grad=True))
+run.log_histogram("layer", torch.nn.Linear(4, 2).bfloat16().weight)
+run.log_artifact(run.create_artifact("model", "model").add_model(torch.nn.Linear(4, 2)))
+assert run.refused == {{}}, run.refused
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    view = primary(only_run(folder))
+    media = [event["payload"] for event in view.events if event["kind"] == "media"]
+    assert [(m["name"], m["kind"]) for m in media] == [
+        ("image", "image"),
+        ("image", "image"),
+        ("images", "image"),
+        ("histogram", "histogram"),
+        ("raw", "histogram"),
+        ("audio", "audio"),
+        ("embedding", "embedding"),
+        ("mesh", "mesh"),
+        ("pr", "pr_curve"),
+        ("grad", "image"),
+        ("layer", "histogram"),
+    ]
+    assert sum(media[3]["counts"]) == 1000
+    assert media[4]["edges"] == [0, 1, 2]
+    assert view.points("hparam/acc") == [(0, 0.5)]
+    (artifact,) = (event["payload"] for event in view.events if event["kind"] == "artifact")
+    assert [file["path"] for file in artifact["files"]] == ["model.pt"]
+    assert artifact["metadata"] == {"framework": "pytorch"}
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("package", ["torch.utils.tensorboard", "tensorboardX"])
 def test_real_summary_writers(folder: Path, script: Any, package: str) -> None:

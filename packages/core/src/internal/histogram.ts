@@ -24,10 +24,11 @@ export const histogramOf = (values: Iterable<number> | Counted, bins: number, bi
   if (finite.length === 0) return "no value of it is a finite number"
   const [low, high] = least === greatest ? [least - 0.5, greatest + 0.5] : [least, greatest]
   // Halves, since the range of two float64 may be none.
-  const width = (high / 2 - low / 2) / (bins / 2)
+  const half = high / 2 - low / 2
+  const width = half / (bins / 2)
   const counts = Array.from({ length: bins }, () => 0)
   for (const value of finite) {
-    const bin = Math.min(bins - 1, Math.floor((value - low) / width))
+    const bin = Math.min(bins - 1, half > 0 ? Math.floor(((value / 2 - low / 2) / half) * bins) : 0)
     counts[bin] = (counts[bin] ?? 0) + 1
   }
   const edges = Array.from({ length: bins + 1 }, (_, i) => (i === bins ? high : low + i * width))

@@ -7,6 +7,14 @@ import os
 from ._folder import make_private
 
 
+def is_kept(path: str, length: int) -> bool:
+    """Whether a blob is there. One of another length is what a power cut left of it (J6.3)."""
+    try:
+        return os.stat(path).st_size == length
+    except OSError:
+        return False
+
+
 def write_blob(folder: str, payload: bytes) -> str:
     """Keeps `payload` in `folder` (made if need be) under its SHA-256, 64 hexadecimal digits, which are returned.
 
@@ -20,7 +28,7 @@ def write_blob(folder: str, payload: bytes) -> str:
 
     digest = hashlib.sha256(payload).hexdigest()
     path = os.path.join(folder, digest)
-    if os.path.exists(path):
+    if is_kept(path, len(payload)):
         return digest
     make_private(folder)
     temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"

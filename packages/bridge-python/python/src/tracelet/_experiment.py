@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Callable, Union
 
 from . import __version__
+from ._artifact_logging import ArtifactLogging
 from ._backend_config import configure
 from ._format import BLOB_BYTES_MAX, PARAMS, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
 from ._ids import Identity
 from ._losses import RETRY_SECONDS
+from ._media_logging import MediaLogging
 from ._opening import backend_names, run_started
 from ._origin import origin
 from ._payload import TAG_VALUE_BYTES_MAX, Json, NotJson, encode, encode_context, is_name, plain_text, to_json
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._agent import Agent
     from ._delivery import Delivery, Wait
+    from .core.artifacts import TraceletArtifact
 
 # At six bytes a character it fits what a segment keeps for it.
 _SHORT_ERROR_CHARACTERS = 600
@@ -71,7 +74,7 @@ class ExperimentConfig:
             warn(f"this version does not act on {', '.join(given)} of ExperimentConfig yet")
 
 
-class Experiment:
+class Experiment(MediaLogging, ArtifactLogging):
     """A run. It records between `start` and `stop`; nothing that is logged raises, whatever it is.
 
     What cannot be recorded is counted by reason in `refused`, and each reason is said once.
@@ -125,6 +128,7 @@ class Experiment:
         # How many events were lost: before the last flush that left nothing to say, and when that was last said.
         self._lost_before = self._lost_said = 0
         self._iteration: int | None = None
+        self._artifacts: list[TraceletArtifact] = []
         if tags is not None:
             self._tags = self._clean_tags(tags)
 
@@ -235,7 +239,7 @@ class Experiment:
                 self._refusals.add("context", describe(context))
             else:
                 name = plain_text(name)
-                number = writer.text_step(name, encoded, number)
+                number = writer.next_step(TEXT, name, encoded, number)
                 fields: dict[str, Json] = {"name": name, "context": {}, "step": number, "text": plain_text(text)}
                 head = encode({"time": time.time(), **fields})
                 # The context is JSON already: put in where its place was kept.

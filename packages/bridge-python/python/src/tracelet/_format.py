@@ -25,6 +25,8 @@ HEARTBEAT = 18
 PARAMS = 19
 TAGS = 20
 TEXT = 21
+MEDIA = 22
+ARTIFACT = 23
 
 # J3.1: L counts the kind (4 bytes) and the payload.
 RECORD_LENGTH_MAX = 65_536

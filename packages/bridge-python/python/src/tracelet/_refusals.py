@@ -27,6 +27,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "param": ("a parameter that JSON cannot hold was refused", "unusable parameter"),
     "tag": ("a tag needs a text of at most 65,536 bytes of UTF-8; another one was refused", "unusable tag"),
     "text": ("log_text takes texts; something else was refused", "not a text"),
+    "media": ("something that has no form as what it was logged as was not recorded", "unusable image or the like"),
+    "artifact": ("something of an artifact was not kept", "not kept of artifacts"),
     "argument": ("an argument of the wrong kind was passed over", "unusable argument"),
     "time": ("a time that is not a number of seconds was replaced by the present", "unusable time"),
     "size": ("something of more than 64 MiB was refused", "larger than 64 MiB"),

@@ -209,11 +209,23 @@ class Stream:
         """
         if len(payload) > BLOB_BYTES_MAX:
             raise TooLarge(f"{len(payload)} bytes")
-        blobs = os.path.join(self.folder, "blobs")
-        digest = write_blob(blobs, payload)
-        self._unsynced.append(os.path.join(blobs, digest))
-        self._folders_unsynced.update((blobs, self.folder))
-        return b'{"$blob":"sha256:%s","bytes":%d}' % (digest.encode("ascii"), len(payload))
+        return b'{"$blob":"sha256:%s","bytes":%d}' % (self.keep(payload).encode("ascii"), len(payload))
+
+    def keep(self, content: bytes) -> str:
+        """Keeps bytes as a blob, which the next flush syncs, and returns their SHA-256 as hexadecimal digits.
+
+        Raises:
+            OSError: the blob cannot be written.
+        """
+        digest = write_blob(self.blobs, content)
+        self._unsynced.append(os.path.join(self.blobs, digest))
+        self._folders_unsynced.update((self.blobs, self.folder))
+        return digest
+
+    @property
+    def blobs(self) -> str:
+        """The folder of the blobs; it need not be there."""
+        return os.path.join(self.folder, "blobs")
 
     def unsynced(self) -> tuple[list[str], list[str]]:
         """Returns the files and the folders that `sync` has to bring to the disk."""

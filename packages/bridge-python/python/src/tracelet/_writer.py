@@ -58,7 +58,7 @@ class Writer(Appender):
     """
 
     # Slots, in its bases too: beyond 30 attributes an ordinary object gets slow, and `log` reads ten of them.
-    __slots__ = ("_clock", "_context", "_convert", "_series", "_text_steps", "iteration")
+    __slots__ = ("_clock", "_context", "_convert", "_series", "_steps", "iteration")
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Writer(Appender):
     def _forget(self) -> None:
         """The series and texts of a writer that has logged nothing."""
         self._series: dict[SeriesKey, Series] = {}
-        self._text_steps: dict[tuple[str, str], int] = {}
+        self._steps: dict[tuple[int | str, str, str], int] = {}
 
     def log(self, name: SeriesKey, value: float, iteration: int | None = None, step: int | None = None) -> None:
         """Records one point; never raises. What is not an exact float at an exact int is handed to `convert`.
@@ -151,14 +151,23 @@ class Writer(Appender):
                 return
         self._run(lambda: self._put(kind, payload))
 
-    def text_step(self, name: str, context: str, step: int | None) -> int:
-        """Returns the step of a text: the one given, else the default of J5.20, kept for each (name, context)."""
+    @property
+    def blobs(self) -> str:
+        """The folder of the run's blobs; it need not be there."""
+        return self._stream.blobs
+
+    def keep(self, content: bytes) -> str:
+        """As `Stream.keep`; not under the lock, since hashing and writing take a while."""
+        return self._stream.keep(content)
+
+    def next_step(self, kind: int | str, name: str, context: str, step: int | None) -> int:
+        """Returns the step of a text or a medium: the one given, else the default of J5.20."""
         with self._lock:
-            greatest = self._text_steps.get((name, context))
+            greatest = self._steps.get((kind, name, context))
             if step is None:
                 step = self.iteration if self.iteration is not None else 0 if greatest is None else greatest + 1
             if greatest is None or step > greatest:
-                self._text_steps[name, context] = step
+                self._steps[kind, name, context] = step
             return step
 
     def open(self) -> None:

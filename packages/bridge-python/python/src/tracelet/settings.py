@@ -62,6 +62,15 @@ def _seconds(value: object) -> float:
     return number
 
 
+def _bytes(value: object) -> int:
+    try:
+        if isinstance(value, (bool, float)) or not isinstance(value, (int, str)) or int(value) < 0:
+            raise ValueError
+        return int(value)
+    except ValueError:
+        raise ValueError("a whole number of bytes is wanted") from None
+
+
 def _names(value: object) -> list[str]:
     if isinstance(value, str):
         parts: list[object] = list(value.split(","))
@@ -103,6 +112,7 @@ _FIELDS: dict[str, tuple[object, Callable[[object], object]]] = {
     "stop_wait": ("auto", _wait),
     "stop_timeout": (300.0, _seconds),
     "sigterm_timeout": (20.0, _seconds),
+    "artifact_file_bytes": (64 << 30, _bytes),
 }
 
 
@@ -128,6 +138,8 @@ class TraceletSettings:
             outlive this process), `always` or `never`.
         stop_timeout: the longest such wait, in seconds; default 300.
         sigterm_timeout: the same after SIGTERM; default 20.
+        artifact_file_bytes: the longest file of an artifact that is kept; default 64 GiB. It costs as much disk again,
+            where the file system cannot copy by reference.
         backend_config: configuration for each backend, by its name.
         given: names of the fields that were given by name here.
     """
@@ -146,6 +158,7 @@ class TraceletSettings:
     stop_wait: str
     stop_timeout: float
     sigterm_timeout: float
+    artifact_file_bytes: int
 
     def __init__(self, **values: object) -> None:
         self.backend_config: dict[str, dict[str, object]] = {}

@@ -142,6 +142,15 @@ def _logger_class(package: str) -> type:
             if run is not None and params and _is_rank_zero(package):
                 run.log_params(params)
 
+        def log_image(self, key: str, images: object, step: int | None = None, **kwargs: object) -> None:
+            """As Lightning's loggers that have one take it: a list of images under one key."""
+            run = get_active()
+            if run is None or not _is_rank_zero(package):
+                return
+            several = images if isinstance(images, (list, tuple)) else [images]
+            for at, image in enumerate(several):
+                run.log_image(key, image, step, {"index": at} if len(several) > 1 else None)
+
         def __reduce__(self) -> tuple[Callable[[str, str], object], tuple[str, str]]:
             return make_logger, (package, self._root)
 

@@ -1,4 +1,4 @@
-"""`SummaryWriter` of `torch.utils.tensorboard` and of `tensorboardX`: its scalars, recorded under their tags.
+"""`SummaryWriter` of `torch.utils.tensorboard` and of `tensorboardX`: what it is given, recorded under its tags.
 
 The user's call goes on as ever, with its own result and its own exceptions, whatever happens here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Callable
@@ -15,6 +16,26 @@ from .._active import get_active
 from .._refusals import describe, describe_error
 from .._values import to_float, to_step
 from . import Undo, lightning, replace
+
+# What is no scalar: recorded by `tensorboard_media.py`, which is loaded when the first of it is given.
+_MEDIA = (
+    "add_image",
+    "add_images",
+    "add_image_with_boxes",
+    "add_figure",
+    "add_histogram",
+    "add_histogram_raw",
+    "add_audio",
+    "add_video",
+    "add_embedding",
+    "add_mesh",
+    "add_pr_curve",
+    "add_pr_curve_raw",
+    "add_text",
+    "add_hparams",
+)
+# How deep this thread is in such calls: `add_figure` gives its picture to `add_image`.
+_inside = threading.local()
 
 MODULES = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
@@ -29,6 +50,7 @@ def patch(module: ModuleType) -> Undo | None:
         for name, record in (("add_scalar", _record), ("add_scalars", _record_several))
         if hasattr(owner, name)
     ]
+    undos.extend(_hook_media(owner, name) for name in _MEDIA if hasattr(owner, name))
 
     def undo() -> None:
         for each in undos:
@@ -48,6 +70,35 @@ def _hook(owner: type, name: str, record: Callable[..., None]) -> Undo:
         return original(self, *args, **kwargs)
 
     return replace(owner, name, add)
+
+
+def _hook_media(owner: type, name: str) -> Undo:
+    original: Callable[..., object] = getattr(owner, name)
+
+    @functools.wraps(original)
+    def add(self: object, *args: object, **kwargs: object) -> object:
+        depth: int = getattr(_inside, "depth", 0)
+        if depth == 0 and not lightning.is_recording(sys._getframe(1)):
+            _record_medium(name, args, kwargs)
+        _inside.depth = depth + 1
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _inside.depth = depth
+
+    return replace(owner, name, add)
+
+
+def _record_medium(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+    run = get_active()
+    if run is None:
+        return
+    try:
+        from .tensorboard_media import RECORDERS
+
+        RECORDERS[name](run, *args, **kwargs)
+    except Exception as error:
+        run.refuse("media", f"{name}: {describe_error(error)}")
 
 
 def _record(
