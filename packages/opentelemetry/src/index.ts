@@ -1,2 +1,6 @@
+export * as OtlpBackend from "./OtlpBackend.ts"
+export * as OtlpConfig from "./OtlpConfig.ts"
+export * as OtlpMapping from "./OtlpMapping.ts"
+export * as PrometheusPage from "./PrometheusPage.ts"
 export * as Telemetry from "./Telemetry.ts"
 export * as TelemetrySdk from "./TelemetrySdk.ts"

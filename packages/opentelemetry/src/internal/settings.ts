@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Headers from "./headers.ts"
 
 export type Signal = "traces" | "metrics" | "logs"
 
@@ -98,7 +99,7 @@ const urlOf = Effect.fnUntraced(function* (signal: Signal, { endpoint }: Given) 
 /** User and password of an address as a header: clients send them in no other way. */
 const loginOf = ({ password, username }: URL): Readonly<Record<string, string>> => {
   if (username === "" && password === "") return {}
-  const login = `${decode(username) ?? username}:${decode(password) ?? password}`
+  const login = `${Headers.decoded(username) ?? username}:${Headers.decoded(password) ?? password}`
   return { authorization: `Basic ${Buffer.from(login).toString("base64")}` }
 }
 
@@ -122,25 +123,12 @@ const headersOf = Effect.fnUntraced(function* (signal: Signal, { headers }: Give
     )
   }
   const { name, value = "" } = yield* firstOf(signal, "HEADERS")
-  const entries: Array<readonly [string, string]> = []
-  for (const pair of value.split(",").filter((one) => one.trim() !== "")) {
-    const [key = "", ...rest] = pair.split("=")
-    const text = decode(rest.join("=").trim())
-    if (key.trim() === "" || rest.length === 0 || text === undefined) {
-      return yield* Effect.fail(new Wrong(`${name} must read name=value,name=value, with values percent-encoded.`))
-    }
-    entries.push([key.trim().toLowerCase(), text])
+  const entries = Headers.parse(value)
+  if (entries === undefined) {
+    return yield* Effect.fail(new Wrong(`${name} must read name=value,name=value, with values percent-encoded.`))
   }
-  return Object.fromEntries(entries)
+  return entries
 })
-
-const decode = (text: string): string | undefined => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** What the service is called where the app does not say it. */
 export const serviceName = Effect.map(

@@ -15,8 +15,8 @@ export interface Receiver {
   readonly received: ReadonlyArray<Received>
 }
 
-/** `"silent"` takes the request and never answers. */
-export type Answer = number | "silent"
+/** A status, or the body of a success; `"silent"` takes the request and never answers. */
+export type Answer = number | "silent" | { readonly body: string }
 
 export const start = (answer: () => Answer = () => 200): Effect.Effect<Receiver, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -28,8 +28,10 @@ export const start = (answer: () => Answer = () => 200): Effect.Effect<Receiver,
         const raw = Buffer.concat(parts)
         const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw
         received.push({ path: request.url ?? "", headers: request.headers, body })
-        const status = answer()
-        if (status !== "silent") response.writeHead(status, { "content-type": "application/json" }).end("{}")
+        const given = answer()
+        if (given === "silent") return
+        const [status, text] = typeof given === "number" ? [given, "{}"] : [200, given.body]
+        response.writeHead(status, { "content-type": "application/json" }).end(text)
       })
     })
     yield* Effect.acquireRelease(
