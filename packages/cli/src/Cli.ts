@@ -30,6 +30,7 @@ import * as Text from "./Text.ts"
 import { version } from "./Version.ts"
 import * as Agent from "./commands/Agent.ts"
 import * as Archive from "./commands/Archive.ts"
+import * as Artifacts from "./commands/Artifacts.ts"
 import * as Backends from "./commands/Backends.ts"
 import * as Compare from "./commands/Compare.ts"
 import * as DeadLetter from "./commands/DeadLetter.ts"
@@ -72,6 +73,7 @@ export const root = Command.make("tracelet").pipe(
     Status.command,
     Sync.command,
     Export.command,
+    Artifacts.command,
     Tag.command,
     Rename.command,
     Rm.command,

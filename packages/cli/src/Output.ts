@@ -55,12 +55,43 @@ const summaryFields = {
 export const Series = Schema.Struct({ name: Schema.String, context: SeriesContext, ...summaryFields })
 export interface Series extends Schema.Schema.Type<typeof Series> {}
 
+/** `input`: what the run used it for, `""` where that is not said; left out of what the run made. */
+export const ArtifactSummary = Schema.Struct({
+  name: Schema.String,
+  type: Schema.String,
+  files: Schema.Int,
+  bytes: Schema.Int,
+  references: Schema.Array(Schema.String),
+  input: Schema.optionalKey(Schema.String)
+})
+export interface ArtifactSummary extends Schema.Schema.Type<typeof ArtifactSummary> {}
+
+export const MediaSummary = Schema.Struct({
+  kind: Schema.String,
+  name: Schema.String,
+  context: SeriesContext,
+  count: Schema.Int,
+  lastStep: Schema.Int,
+  bytes: Schema.Int
+})
+export interface MediaSummary extends Schema.Schema.Type<typeof MediaSummary> {}
+
+/** `tracelet artifacts RUN --json`; `copied`, with `--to`: where each file lies in that folder. */
+export const Artifacts = Schema.Struct({
+  artifacts: Schema.Array(ArtifactSummary),
+  media: Schema.Array(MediaSummary),
+  copied: Schema.optionalKey(Schema.Array(Schema.String))
+})
+export interface Artifacts extends Schema.Schema.Type<typeof Artifacts> {}
+
 /** `tracelet show RUN --json` */
 export const Show = Schema.Struct({
   ...Run.fields,
   dir: Schema.String,
   params: JsonObject,
   series: Schema.Array(Series),
+  artifacts: Schema.Array(ArtifactSummary),
+  media: Schema.Array(MediaSummary),
   /** Of a run that failed or was killed, where its end record has them. */
   error: Schema.optionalKey(Schema.String),
   exitCode: Schema.optionalKey(Schema.Int)

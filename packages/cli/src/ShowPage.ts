@@ -4,14 +4,16 @@
 import type { Points, SeriesSummary } from "@tracelet/backend-local/LocalReader"
 import type { Json as JsonValue } from "@tracelet/core/JsonObject"
 import type { Origin } from "@tracelet/core/RunEvent"
-import * as SeriesContext from "@tracelet/core/SeriesContext"
 import * as Chart from "./Chart.ts"
 import { remarks, statusBrush } from "./commands/Runs.ts"
+import { contextText } from "./ContextText.ts"
 import type { Ending } from "./Ending.ts"
 import * as Format from "./Format.ts"
 import * as Json from "./Json.ts"
 import * as Losses from "./Losses.ts"
 import type { Brush } from "./Paint.ts"
+import type * as Output from "./Output.ts"
+import * as RunFiles from "./RunFiles.ts"
 import type { Report } from "./Report.ts"
 import { marks, type Session } from "./Session.ts"
 import * as Table from "./Table.ts"
@@ -23,6 +25,9 @@ export const widthDefault = 100
 /** Params and series that are listed when nobody asks for all. */
 export const paramsMax = 40
 export const seriesMax = 40
+
+/** The same of artifacts, and of media. */
+const filesMax = 20
 
 /** Digits of a commit that are printed: enough for Git to find it in any repository. */
 const commitLength = 12
@@ -42,6 +47,7 @@ export interface Page {
   readonly dir: string
   readonly params: ReadonlyMap<string, JsonValue>
   readonly series: ReadonlyArray<SeriesSummary>
+  readonly kept: Output.Artifacts
   readonly charts: ReadonlyArray<Charted>
   /** Seconds since the Unix epoch. */
   readonly now: number
@@ -56,7 +62,9 @@ export const render = (page: Page, session: Terminal): ReadonlyArray<string> => 
     ending(page, session),
     backends(page, session),
     params(page, session),
-    series(page, session)
+    series(page, session),
+    table("Artifacts", RunFiles.artifactRows(page.kept.artifacts), page, session),
+    table("Media", RunFiles.mediaRows(page.kept.media), page, session)
   ]
   const drawn = page.charts.map((charted, i) => chart(charted, i, session))
   const left = page.series.length - page.charts.length
@@ -222,14 +230,20 @@ const series = ({ series: all, isWhole }: Page, session: Terminal): ReadonlyArra
   ]
 }
 
-/** `subset=val rank=3` */
-export const contextText = (context: SeriesContext.SeriesContext): string =>
-  Text.printable(
-    Object.entries(context)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => `${key}=${value}`)
-      .join(" ")
-  )
+const table = (
+  name: string,
+  [columns, all]: RunFiles.Rows,
+  { isWhole }: Page,
+  session: Terminal
+): ReadonlyArray<string> => {
+  if (all.length === 0) return []
+  const shown = all.slice(0, isWhole ? all.length : filesMax)
+  return [
+    title(name, session, all.length),
+    ...Table.render(columns, shown, Table.on(session, { indent: 2 })),
+    ...leftOut(all.length - shown.length, session)
+  ]
+}
 
 /** A colour for each line of the table and its chart. */
 const brushOf = (i: number, { paint }: Terminal): Brush =>

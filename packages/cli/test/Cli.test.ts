@@ -20,6 +20,7 @@ const commands = [
   "dead-letter retry",
   "dead-letter drop",
   "archive",
+  "artifacts",
   "prune",
   "agent",
   "agent status",

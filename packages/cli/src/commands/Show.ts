@@ -17,6 +17,7 @@ import { CommandError } from "../Failure.ts"
 import * as Frame from "../Frame.ts"
 import type * as Output from "../Output.ts"
 import * as Report from "../Report.ts"
+import * as RunFiles from "../RunFiles.ts"
 import { Session } from "../Session.ts"
 import * as ShowPage from "../ShowPage.ts"
 import * as Text from "../Text.ts"
@@ -68,7 +69,7 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
         const session = ascii ? { ...found, unicode: false } : found
         const width = session.columns ?? ShowPage.widthDefault
         const isJson = yield* Frame.AsJson
-        const { report, wanted, params, charts } = yield* inOnePiece(
+        const { kept, report, wanted, params, charts } = yield* inOnePiece(
           meant.report.id,
           Effect.gen(function* () {
             const summaries = yield* reader.series(meant.report.id)
@@ -84,7 +85,18 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
               drawn.push({ summary, points })
             }
             const latest = upTo(summaries, yield* meant.now)
-            return { report: latest, wanted: fitting, params: yield* reader.params(latest.id), charts: drawn }
+            const files = yield* RunFiles.of(latest.id)
+            const latestKept = {
+              artifacts: files.artifacts.map(RunFiles.toArtifact),
+              media: RunFiles.toMedia(files.media)
+            }
+            return {
+              kept: latestKept,
+              report: latest,
+              wanted: fitting,
+              params: yield* reader.params(latest.id),
+              charts: drawn
+            }
           })
         )
         const dir = storage.join(folder, "runs", report.id)
@@ -96,6 +108,7 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
             dir,
             params: Object.fromEntries(params),
             series: wanted.map(toOutput),
+            ...kept,
             ...ending
           }
           return yield* Frame.printJson(page)
@@ -105,7 +118,7 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
         const now = (yield* Clock.currentTimeMillis) / 1000
         return yield* Frame.printLines(
           ShowPage.render(
-            { report, ending, origin: started?.origin, dir, params, series: wanted, charts, now, isWhole: all },
+            { report, ending, origin: started?.origin, dir, params, series: wanted, kept, charts, now, isWhole: all },
             session
           )
         )
