@@ -21,6 +21,7 @@ import * as Redaction from "@tracelet/core/Redaction"
 import type { BackendReference, RunStarted } from "@tracelet/core/RunEvent"
 import type { RunJournal } from "@tracelet/core/RunJournal"
 import { StatefulProcessor, type Configured } from "@tracelet/core/StatefulProcessor"
+import * as OtlpBackend from "@tracelet/opentelemetry/OtlpBackend"
 import * as Reduce from "@tracelet/plugins/Reduce"
 import * as Summarise from "@tracelet/plugins/Summarise"
 import * as Throttle from "@tracelet/plugins/Throttle"
@@ -54,7 +55,11 @@ const overHttp = <Input, E>(
 })
 
 /** The built-in backends. */
-export const backends: ReadonlyArray<BackendPlugin> = [LocalPlugin.manifest, overHttp(MlflowPlugin.manifest)]
+export const backends: ReadonlyArray<BackendPlugin> = [
+  LocalPlugin.manifest,
+  overHttp(MlflowPlugin.manifest),
+  overHttp(OtlpBackend.manifest)
+]
 
 /** A stateful processor's plugin as it is used here: its config comes from a pin. */
 export interface ProcessorPlugin extends Plugin.Manifest {

@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
@@ -82,8 +81,8 @@ export const make = (
     })
   })
 
-export const layer = (config: OtlpConfig): Layer.Layer<Backend> =>
-  Layer.effect(Backend, make(config)).pipe(Layer.provide([FetchHttpClient.layer, OtlpSerialization.layerProtobuf]))
+export const layer = (config: OtlpConfig): Layer.Layer<Backend, never, HttpClient.HttpClient> =>
+  Layer.effect(Backend, make(config)).pipe(Layer.provide(OtlpSerialization.layerProtobuf))
 
 /** What lists of plugins hold. */
 export const manifest = Plugin.make({

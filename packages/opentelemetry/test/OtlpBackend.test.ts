@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { describe } from "vitest"
 import * as OtlpBackend from "../src/OtlpBackend.ts"
 import { partialSuccessOf } from "../src/internal/partialSuccess.ts"
@@ -54,7 +55,7 @@ const write = (config: Parameters<typeof OtlpBackend.plugin>[0], logged: Readonl
       const run = yield* open(openAlone(started))
       return yield* run.write(batchOf(logged))
     })
-  ).pipe(Effect.provide(OtlpBackend.plugin(config).layer))
+  ).pipe(Effect.provide(Layer.provide(OtlpBackend.plugin(config).layer, FetchHttpClient.layer)))
 
 describe.skipIf(!isDecoderThere)("what OpenTelemetry's decoder reads", () => {
   it.live("is each point as it was logged, in a gauge of its name, with its context, its time and its run", () =>
@@ -111,7 +112,7 @@ describe.skipIf(!isDecoderThere)("what OpenTelemetry's decoder reads", () => {
       const Tracking = Tracelet.layer({
         drain: "30 seconds",
         backends: { otlp: OtlpBackend.plugin({ endpoint: receiver.url, stepAttribute: true }) }
-      }).pipe(Layer.provide(Journal.layerMemory))
+      }).pipe(Layer.provide([Journal.layerMemory, FetchHttpClient.layer]))
       const count = 12_000
       yield* Effect.gen(function* () {
         for (let step = 0; step < count; step++) yield* Tracker.log({ loss: step / 2 }, { step })

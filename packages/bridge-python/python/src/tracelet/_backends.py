@@ -56,4 +56,29 @@ BACKENDS: dict[str, Backend] = {
             ),
         },
     ),
+    "otlp": Backend(
+        version="0.1.0",
+        address="endpoint",
+        credential="headers",
+        keys={
+            "endpoint": Key(
+                is_required=True,
+                variables=("TRACELET_OTLP_ENDPOINT", "TRACELET_BACKEND_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ),
+            "headers": Key(
+                is_secret=True,
+                variables=(
+                    "TRACELET_OTLP_HEADERS",
+                    "TRACELET_API_KEY",
+                    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+                    "OTEL_EXPORTER_OTLP_HEADERS",
+                ),
+            ),
+            "serviceName": Key(),
+            "stepAttribute": Key(
+                type="boolean",
+            ),
+            "requestTimeout": Key(),
+        },
+    ),
 }
