@@ -92,6 +92,8 @@ export const Show = Schema.Struct({
   series: Schema.Array(Series),
   artifacts: Schema.Array(ArtifactSummary),
   media: Schema.Array(MediaSummary),
+  /** Id of the run it is nested in. */
+  parent: Schema.optionalKey(Schema.String),
   /** Of a run that failed or was killed, where its end record has them. */
   error: Schema.optionalKey(Schema.String),
   exitCode: Schema.optionalKey(Schema.Int)

@@ -44,6 +44,8 @@ export interface Page {
   readonly report: Report
   readonly ending: Ending
   readonly origin: Origin | undefined
+  /** Id of the run it is nested in. */
+  readonly parent: string | undefined
   readonly dir: string
   readonly params: ReadonlyMap<string, JsonValue>
   readonly series: ReadonlyArray<SeriesSummary>
@@ -83,7 +85,7 @@ export const render = (page: Page, session: Terminal): ReadonlyArray<string> => 
     .flatMap((lines, i) => (i === 0 ? lines : ["", ...lines]))
 }
 
-const head = ({ report, origin, dir, now }: Page, session: Terminal): ReadonlyArray<string> => {
+const head = ({ report, origin, parent, dir, now }: Page, session: Terminal): ReadonlyArray<string> => {
   const { paint } = session
   const { dot } = marks(session)
   const took = Format.duration((report.endedSeconds ?? now) - report.startedSeconds)
@@ -100,6 +102,7 @@ const head = ({ report, origin, dir, now }: Page, session: Terminal): ReadonlyAr
     paint.bold(cut(report.name, session)) + paint.dim(dot) + facts.join(paint.dim(dot)),
     paint.dim(`id ${report.id}${dot}${when.join(dot)}`),
     paint.dim(Text.printable(dir)),
+    ...(parent === undefined ? [] : [`${paint.dim("parent")} ${parent}`]),
     ...source(origin, session),
     ...(tags.length === 0 ? [] : [`${paint.dim("tags")} ${tags.toSorted().join(paint.dim(", "))}`])
   ]

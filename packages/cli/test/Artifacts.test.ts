@@ -111,6 +111,35 @@ describe("tracelet artifacts", () => {
   )
 })
 
+describe("A run that is nested in another", () => {
+  it.live("says so on its page, which of a run that was resumed is that of one run", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const dir = yield* temporaryFolder
+        const tracking = Tracelet.layer({ backends: { local: Local.plugin() } }).pipe(
+          Layer.provide(Journal.layerFile({ dir: join(dir, ".tracelet") })),
+          Layer.provide(NodePlatform.layer)
+        )
+        const step = (at: number) => Tracker.log({ loss: at }, { step: at })
+        const outer = yield* Effect.gen(function* () {
+          const run = yield* Tracker.startRun({ name: "sweep" })
+          yield* Effect.fail("crash").pipe(
+            Effect.ensuring(step(0)),
+            Tracker.withRun({ name: "trial", parent: run }),
+            Effect.ignore
+          )
+          return run.id
+        }).pipe(Effect.scoped, Effect.provide(tracking))
+        const [trial] = readdirSync(join(dir, ".tracelet", "runs")).filter((id) => id !== outer)
+        yield* step(1).pipe(Tracker.withRun({ resume: trial ?? "" }), Effect.provide(tracking))
+        const shown = JSON.parse((yield* say(dir, "show", "trial", "--json")).out)
+        assert.deepStrictEqual([shown.name, shown.status, shown.points, shown.parent], ["trial", "finished", 2, outer])
+        assert.include((yield* say(dir, "show", "trial")).out, `parent ${outer}`)
+      })
+    )
+  )
+})
+
 describe("What a run kept beside its points", () => {
   it.live(
     "is on its page, in its export, and the same in a store that is built again from archived journals (J11.3)",

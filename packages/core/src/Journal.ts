@@ -31,6 +31,8 @@ export interface WriterOptions {
   readonly role: Role
   /** The writer an observer or a child belongs to. */
   readonly of?: string
+  /** Goes on with a run that others have ended: how these ended does not count any more (journal.md J10.3). */
+  readonly resumes?: boolean
   readonly bufferBytes?: number
 }
 
@@ -62,7 +64,7 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
   const shared = { storage, runFolder, chunk: new Chunk(), reading: yield* Semaphore.make(1) }
   // J1.4: in a folder of the user's own it would hide the user's files.
   const keepOutOfGit = storage.replace(storage.join(folder, ".gitignore"), encodeText("*\n"), { sync: false })
-  const write = Effect.fnUntraced(function* ({ run, role, of, bufferBytes }: WriterOptions) {
+  const write = Effect.fnUntraced(function* ({ run, role, of, resumes = false, bufferBytes }: WriterOptions) {
     const id = WriterId.make(yield* storage.randomHex(8))
     const journal = storage.join(runFolder(run), "journal")
     const isNew = (yield* storage.list(folder)).length === 0
@@ -76,7 +78,15 @@ const make = Effect.fnUntraced(function* (folder: string, isInMemory: boolean) {
       storage,
       runFolder: runFolder(run),
       role,
-      identity: { run, writer: id, host, boot, pid, ...(of === undefined ? {} : { of }) },
+      identity: {
+        run,
+        writer: id,
+        host,
+        boot,
+        pid,
+        ...(of === undefined ? {} : { of }),
+        ...(resumes ? { resumes } : {})
+      },
       bufferBytes: bufferBytes ?? bufferBytesDefault,
       isLocal: yield* storage.isLocal(journal),
       // A different salt for every segment of a random first one: an odd multiplier visits all 2^32.

@@ -66,7 +66,7 @@ export interface RunStarted extends Schema.Schema.Type<typeof RunStarted> {}
 
 /** What a run-started record says; what is left out is as in a run that was given none of it, and written by nobody known. */
 export interface Start
-  extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client" | "origin" | "trace">> {
+  extends Partial<Omit<Run, "id">>, Partial<Pick<RunStarted, "backends" | "client" | "origin" | "parent" | "trace">> {
   /** Seconds since the Unix epoch. */
   readonly time: number
 }
@@ -81,6 +81,7 @@ export const runStarted = (
     backends = [],
     client = { language: "", version: "", tracelet: "" },
     origin,
+    parent,
     trace
   }: Start
 ): RunStarted => ({
@@ -90,6 +91,7 @@ export const runStarted = (
   backends,
   client,
   ...(origin === undefined ? {} : { origin }),
+  ...(parent === undefined ? {} : { parent }),
   ...(trace === undefined ? {} : { trace })
 })
 

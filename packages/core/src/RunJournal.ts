@@ -32,6 +32,8 @@ export interface Writer extends WriterView {
   readonly role: Role
   readonly identity: Identity
   readonly life: Life
+  /** When its first readable segment was made, seconds since the Unix epoch. */
+  readonly since: number
 }
 
 export interface Reader {
@@ -68,6 +70,8 @@ export interface Ending {
 
 const none: ReadonlySet<string> = new Set()
 
+const resumes = ({ identity, role }: Writer): boolean => role === "primary" && identity.resumes === true
+
 /** How often the end record of a writer is looked for whose lock cannot be seen: it costs the reading of its last segment. */
 const lookForEndEveryMs = 5_000
 const cursorPattern = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:\.([1-9][0-9]{0,8}))?\.json$/
@@ -100,7 +104,7 @@ export class RunJournal {
   private readonly scope: Scope.Scope
   private readonly known = new Map<
     string,
-    { readonly role: Role; readonly liveness: Liveness; readonly identity: Identity }
+    { readonly role: Role; readonly liveness: Liveness; readonly identity: Identity; readonly since: number }
   >()
   private readonly reclaimed = new Set<string>()
   private isLocal: boolean | undefined
@@ -167,6 +171,7 @@ export class RunJournal {
           segments: numbers,
           role: known.role,
           identity: known.identity,
+          since: known.since,
           life: answer,
           isOver: answer === "over"
         })
@@ -221,7 +226,7 @@ export class RunJournal {
         if (header?.identity.run !== this.id || header.identity.writer !== id) continue
         this.isLocal ??= yield* storage.isLocal(this.folder)
         const liveness = new Liveness(storage, lock, header.identity.boot, this.isLocal)
-        this.known.set(id, { role: header.role, liveness, identity: header.identity })
+        this.known.set(id, { role: header.role, liveness, identity: header.identity, since: header.createdAt })
         return true
       }
       // A living writer is just making its first segment. Of a dead one nothing can be read, and all of it is a gap (J2.1).
@@ -230,7 +235,7 @@ export class RunJournal {
       const isOver = this.segments.isArchived(id) || ((yield* liveness.ask) === "over" && (yield* this.locksDecide))
       if (!isOver) return false
       const identity = { run: this.id, writer: id, host: "", boot: "", pid: 0 }
-      this.known.set(id, { role: "primary", liveness, identity })
+      this.known.set(id, { role: "primary", liveness, identity, since: 0 })
       return true
     })
   }
@@ -338,7 +343,8 @@ export class RunJournal {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
         let other: RunEvent | undefined
-        for (const writer of writers) {
+        // Who resumed it knows less of how it was begun.
+        for (const writer of writers.toSorted((a, b) => Number(resumes(a)) - Number(resumes(b)))) {
           if (writer.role !== "primary") continue
           const tail = new WriterTail(this.segments, Cursor.start)
           yield* Effect.addFinalizer(() => tail.close)
@@ -391,6 +397,7 @@ export class RunJournal {
     return Effect.gen({ self: this }, function* () {
       const statuses: Array<Run.Status> = []
       let endedAt = 0
+      const resumedAt = Math.max(...writers.filter(resumes).map(({ since }) => since), Number.NEGATIVE_INFINITY)
       for (const writer of writers) {
         if (writer.role === "observer") continue
         if (writer.life !== "over") {
@@ -398,7 +405,10 @@ export class RunJournal {
           continue
         }
         const { finished, lastTime } = yield* this.ending(writer)
-        endedAt = Math.max(endedAt, finished?.time ?? lastTime)
+        const end = finished?.time ?? lastTime
+        endedAt = Math.max(endedAt, end)
+        // How a run ended that was resumed afterwards says nothing of how it ended at last (J10.3).
+        if (!resumes(writer) && end <= resumedAt) continue
         if (writer.role === "primary") statuses.push(finished?.status ?? "killed")
         else if (finished?.status === "failed") statuses.push("failed")
       }

@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -84,6 +85,9 @@ type NeedsOf<C> = C extends ConfiguredPlugin<infer _Provides, infer _E, infer R>
 
 /** Most lanes of one backend that write at a time. */
 const lanesAtOnce = 4
+
+/** How often a resumed run that another delivers is asked for. */
+const takeOverEvery = Duration.millis(100)
 
 /** How a backend's name is refused. */
 const nameProblem = (name: string): string =>
@@ -183,7 +187,10 @@ const make = Effect.fnUntraced(function* (
     const own = yield* Scope.fork(delivering)
     const run = yield* Effect.provideService(journal.open(started.run.id), Scope.Scope, own)
     const delivery = yield* Effect.provideService(deliver(run, started, targets, stateful), Scope.Scope, own)
-    if (delivery === undefined) return undefined
+    if (delivery === undefined) {
+      yield* Scope.close(own, Exit.void)
+      return undefined
+    }
     deliveries.add(delivery)
     return {
       wake: delivery.wake,
@@ -196,8 +203,10 @@ const make = Effect.fnUntraced(function* (
   })
 
   const startRun = Effect.fnUntraced(function* (runOptions: RunOptions) {
-    const id = yield* journal.newRunId
-    const run = yield* describe(id, runOptions)
+    const { earlier, parent } = yield* related(journal, runOptions)
+    const id = earlier?.run.id ?? (yield* journal.newRunId)
+    const given = yield* describe(id, runOptions)
+    const run = earlier === undefined ? given : { ...earlier.run, tags: { ...earlier.run.tags, ...given.tags } }
     const span = yield* beginRun(run)
     yield* Effect.addFinalizer((exit) => span.end(endOf(exit)))
     const started = runStarted(id, {
@@ -206,20 +215,42 @@ const make = Effect.fnUntraced(function* (
       backends: references,
       client: { language: "typescript", version: runtimeVersion(), tracelet: version },
       origin: yield* journal.storage.origin,
+      ...(parent === undefined ? {} : { parent }),
       ...(span.trace === undefined ? {} : { trace: span.trace })
     })
     const delivery = yield* Effect.acquireRelease(
       Effect.succeed<{ current: Effect.Success<ReturnType<typeof deliverInLayer>> }>({ current: undefined }),
-      ({ current }) => (current === undefined ? Effect.void : Effect.andThen(current.wake, current.release))
+      (held) =>
+        Effect.gen(function* () {
+          if (earlier !== undefined && held.current === undefined) {
+            held.current = yield* Effect.orElseSucceed(deliverInLayer(earlier), () => undefined)
+          }
+          if (held.current !== undefined) yield* Effect.andThen(held.current.wake, held.current.release)
+        })
     )
     const writer = yield* journal.write({
       run: id,
       role: "primary",
+      resumes: earlier !== undefined,
       ...(options.bufferBytes === undefined ? {} : { bufferBytes: options.bufferBytes })
     })
     writer.event(started)
     yield* writer.commit
-    delivery.current = yield* deliverInLayer(started)
+    if (earlier !== undefined && Object.keys(given.tags).length > 0) {
+      writer.event({ _tag: "Tags", time: started.time, tags: given.tags })
+    }
+    delivery.current = yield* deliverInLayer(earlier ?? started)
+    // Whoever delivered the run until now may be about to let go of it.
+    if (earlier !== undefined && delivery.current === undefined) {
+      const takeOver = Effect.uninterruptible(
+        Effect.map(deliverInLayer(earlier), (taken) => void (delivery.current = taken))
+      )
+      yield* Effect.sleep(takeOverEvery).pipe(
+        Effect.andThen(Effect.ignore(takeOver)),
+        Effect.repeat({ until: () => delivery.current !== undefined }),
+        Effect.forkScoped
+      )
+    }
     yield* Effect.addFinalizer((exit) => finish(run.name, writer, exit))
     for (const source of sources) yield* Effect.forkScoped(observe(journal, source, id, writer.id))
     const onFull = options.onFull ?? "block"
@@ -286,6 +317,43 @@ const prune = (
     Effect.asVoid
   )
 }
+
+/** The run-started record of the run that is resumed, and the id of the run around this one. */
+const related = Effect.fnUntraced(function* (journal: Journal["Service"], options: RunOptions) {
+  yield* checked("A run's options", () => runProblem(options))
+  const idOf = (what: "parent" | "resume") =>
+    Effect.try({
+      try: () => {
+        const value = options[what]
+        return typeof value === "object" && value !== null ? (value.id ?? "") : value
+      },
+      catch: (cause) => new RunOptionsError({ message: `A run's ${what} cannot be read: ${describeValue(cause)}.` })
+    }).pipe(
+      Effect.filterOrFail(
+        (id) => id === undefined || (typeof id === "string" && Name.idPattern.test(id)),
+        () => new RunOptionsError({ message: `A run's ${what} is no run and no id of one.` })
+      )
+    )
+  const resumed = yield* idOf("resume")
+  if (resumed !== undefined) {
+    const id = Run.RunId.make(resumed)
+    const known = yield* Effect.scoped(
+      Effect.flatMap(journal.open(id), (run) =>
+        Effect.flatMap(journal.runs, (ids) => (ids.includes(id) ? run.started : Effect.undefined))
+      )
+    )
+    if (known === undefined) {
+      const message = `There is no run ${resumed} in ${journal.folder} to go on with: \`tracelet runs\` lists those there are.`
+      return yield* new RunOptionsError({ message })
+    }
+    return { earlier: known, parent: known.parent }
+  }
+  const parent = yield* idOf("parent")
+  if (parent !== "current") return { parent: parent === undefined ? undefined : Run.RunId.make(parent) }
+  const around = yield* Effect.serviceOption(CurrentRun)
+  if (Option.isSome(around)) return { parent: around.value.run.id }
+  return yield* new RunOptionsError({ message: 'There is no run around this one for `parent: "current"`.' })
+})
 
 const withDefaults = (
   id: Run.RunId,

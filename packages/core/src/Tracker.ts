@@ -44,6 +44,13 @@ export interface RunOptions {
   readonly name?: string
   /** Labels, or keys with values. */
   readonly tags?: ReadonlyArray<string> | { readonly [key: string]: string }
+  /** The run that this one is nested in, or its id; `"current"`: the one whose `withRun` or `provide` is around this. Default: none. */
+  readonly parent?: string | { readonly id: string }
+  /**
+   * Goes on with an earlier run of this folder, by its id: its name, project and parent stay, tags are added. It may have ended in any way, be archived, or
+   * still be running elsewhere; one that is not there fails. Steps that are not given begin at 0 again.
+   */
+  readonly resume?: string | { readonly id: string }
 }
 
 /** A run under way. It ends with the scope it was started in, with that scope's Exit as its status. */

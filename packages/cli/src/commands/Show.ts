@@ -102,6 +102,8 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
         const dir = storage.join(folder, "runs", report.id)
         const isOver = report.status === "failed" || report.status === "killed"
         const ending = isOver && meant.journal !== undefined ? yield* Ending.of(meant.journal) : {}
+        // What the store has is shown even when the journal cannot be read.
+        const started = yield* Effect.orElseSucceed(meant.journal?.started ?? Effect.undefined, () => undefined)
         if (isJson) {
           const page: Output.Show = {
             ...Report.toOutput(report),
@@ -109,16 +111,27 @@ export const command = Command.make("show", flags, ({ run: query, series, all, a
             params: Object.fromEntries(params),
             series: wanted.map(toOutput),
             ...kept,
+            ...(started?.parent === undefined ? {} : { parent: started.parent }),
             ...ending
           }
           return yield* Frame.printJson(page)
         }
-        // What the store has is shown even when the journal cannot be read.
-        const started = yield* Effect.orElseSucceed(meant.journal?.started ?? Effect.undefined, () => undefined)
         const now = (yield* Clock.currentTimeMillis) / 1000
         return yield* Frame.printLines(
           ShowPage.render(
-            { report, ending, origin: started?.origin, dir, params, series: wanted, kept, charts, now, isWhole: all },
+            {
+              report,
+              ending,
+              origin: started?.origin,
+              parent: started?.parent,
+              dir,
+              params,
+              series: wanted,
+              kept,
+              charts,
+              now,
+              isWhole: all
+            },
             session
           )
         )

@@ -26,7 +26,9 @@ const Identity = Schema.Struct({
   host: Schema.String,
   boot: Schema.String,
   pid: Schema.Int,
-  of: Schema.optionalKey(Id)
+  of: Schema.optionalKey(Id),
+  /** Of a primary writer that goes on with a run that had ended (J10.3). */
+  resumes: Schema.optionalKey(Schema.Boolean)
 })
 export interface Identity extends Schema.Schema.Type<typeof Identity> {}
 

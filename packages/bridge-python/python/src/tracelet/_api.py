@@ -40,7 +40,8 @@ def start_logging(
             database beside the journal. `none` records nothing.
         api_key: the key or token for those backends that want one; never written to the disk.
         backend_url: the address of the backend's server; a user and a password in it are never written to the disk.
-        config: any field of `TraceletSettings` by its name, `tags`, and for each backend a dictionary under its name.
+        config: any field of `TraceletSettings` by its name, `tags`, `parent` (a run or its id), `resume` (the
+            same, of an earlier run to go on with), and for each backend a dictionary under its name.
 
     Returns:
         The run, an `Experiment`. It never raises for what the caller passed or for what the machine lacks.
@@ -60,9 +61,10 @@ def start_logging(
         "backend_url": backend_url,
     }
     given.update((key, value) for key, value in arguments.items() if value is not None)
-    tags = given.pop("tags", None)
+    tags, parent, resume = (given.pop(key, None) for key in ("tags", "parent", "resume"))
     settings = TraceletSettings(**given)
-    return Experiment(settings=settings, tags=tags).start()  # type: ignore[arg-type]  # checked there, value by value
+    run = Experiment(settings=settings, tags=tags, parent=parent, resume=resume)  # type: ignore[arg-type]  # checked there
+    return run.start()
 
 
 def stop_logging(wait: Wait | None = None, timeout: float | None = None) -> None:

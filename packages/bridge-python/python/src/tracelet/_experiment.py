@@ -13,7 +13,7 @@ from ._artifact_logging import ArtifactLogging
 from ._backend_config import configure
 from ._format import BLOB_BYTES_MAX, PARAMS, RUN_STARTED, TAGS, TEXT
 from ._heartbeat import start_heartbeat
-from ._ids import Identity
+from ._ids import Identity, is_id
 from ._losses import RETRY_SECONDS
 from ._media_logging import MediaLogging
 from ._opening import backend_names, run_started
@@ -85,6 +85,9 @@ class Experiment(MediaLogging, ArtifactLogging):
         backend: names of the backends, or one comma list; default: the settings'.
         tags: labels, or a dictionary of texts.
         settings: default: from the environment.
+        parent: the run that this one is nested in, or its id.
+        resume: an earlier run of this folder, or its id, that is gone on with under that id. It may have ended in any
+            way; where there is none, a new run is begun, which is said. Give steps: left out, they begin at 0 again.
     """
 
     def __init__(
@@ -95,9 +98,16 @@ class Experiment(MediaLogging, ArtifactLogging):
         tags: Tags | None = None,
         *,
         settings: TraceletSettings | None = None,
+        parent: str | Experiment | None = None,
+        resume: str | Experiment | None = None,
     ) -> None:
-        self.id = next_run_id()
         self._refusals = Refusals()
+        resumed = self._id_of("resume", resume)
+        self._resumes = resumed is not None and _is_there(resumed)
+        self.id = resumed if resumed is not None and self._resumes else next_run_id()
+        if resumed is not None and not self._resumes:
+            self._refusals.add("argument", f"resume={describe(resumed)}: there is no such run here; a new one is begun")
+        self.parent = self._id_of("parent", parent)
         if config is not None and not isinstance(config, ExperimentConfig):
             self._refusals.add("argument", f"config={describe(config)}")
             config = None
@@ -462,13 +472,16 @@ class Experiment(MediaLogging, ArtifactLogging):
             names=names,
             configs=configs,
             version=__version__,
+            parent=self.parent,
             origin=origin(with_git=self.settings.track_git and self.config.track_git),
         )
         system = file_system_of(self._folder)
         override = choice("TRACELET_WRITER", ("mmap", "write"))
         mapped = override == "mmap" if override else system.is_mapped
         folder = os.path.join(self._folder, "runs", self.id)
-        stream = Stream(folder, Identity.here(self.id), mapped=mapped, opening=(RUN_STARTED, encode(opening)))
+        stream = Stream(
+            folder, Identity.here(self.id, None, self._resumes), mapped=mapped, opening=(RUN_STARTED, encode(opening))
+        )
         writer = Writer(stream, self._refusals, encode_context(self._context) or "{}", self._log_any)
         writer.iteration = self._iteration
         self._writer = writer
@@ -568,6 +581,14 @@ class Experiment(MediaLogging, ArtifactLogging):
         if writer is not None:
             writer.record(kind, encode({"time": time.time(), **fields}))
 
+    def _id_of(self, what: str, run: object) -> str | None:
+        """Returns the id of a run that an argument names."""
+        name = run.id if isinstance(run, Experiment) else run
+        if name is None or (isinstance(name, str) and is_id(name)):
+            return name
+        self._refusals.add("argument", f"{what}={describe(run)}")
+        return None
+
     def _name_or(self, name: object, default: str) -> str:
         if name is None or name == "":
             return default
@@ -618,6 +639,16 @@ def _present(inside: Callable[..., None], outside: Callable[..., None]) -> None:
 
 
 _present(Writer.log, Experiment.log_metric)
+
+
+def _is_there(run: str) -> bool:
+    """Whether the folder has a run of that id."""
+    from ._folder import find_folder
+
+    try:
+        return os.path.isdir(os.path.join(find_folder(), "runs", run, "journal"))
+    except OSError:  # the working directory is gone
+        return False
 
 
 def is_disabled(settings: TraceletSettings) -> bool:

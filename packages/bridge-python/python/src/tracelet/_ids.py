@@ -47,20 +47,24 @@ def boot_id() -> str:
 class Identity:
     """Who writes a stream: the fields of a segment's identity object, all of them texts but `pid`."""
 
-    __slots__ = ("boot", "host", "of", "pid", "run", "writer")
+    __slots__ = ("boot", "host", "of", "pid", "resumes", "run", "writer")
 
-    def __init__(self, run: str, writer: str, host: str, boot: str, pid: int, of: str | None = None) -> None:
+    def __init__(
+        self, run: str, writer: str, host: str, boot: str, pid: int, of: str | None = None, resumes: bool = False
+    ) -> None:
         self.run = run
         self.writer = writer
         self.host = host
         self.boot = boot
         self.pid = pid
         self.of = of
+        self.resumes = resumes
 
     @classmethod
-    def here(cls, run: str, of: str | None = None) -> Identity:
-        """Returns a new writer's identity in this process; `of` names the writer that a child was forked from."""
-        return cls(run, new_writer_id(), host_name(), boot_id(), os.getpid(), of)
+    def here(cls, run: str, of: str | None = None, resumes: bool = False) -> Identity:
+        """Returns a new writer's identity in this process; `of` names the writer that a child was forked from, and
+        `resumes` says that others have ended the run before (J10.3)."""
+        return cls(run, new_writer_id(), host_name(), boot_id(), os.getpid(), of, resumes)
 
     def fields(self) -> dict[str, str | int]:
         """Returns the object that a segment's header holds."""
@@ -73,4 +77,6 @@ class Identity:
         }
         if self.of is not None:
             fields["of"] = self.of
+        if self.resumes:
+            fields["resumes"] = True
         return fields

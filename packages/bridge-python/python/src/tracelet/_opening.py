@@ -42,6 +42,7 @@ def run_started(
     configs: Mapping[str, Json],
     version: str,
     origin: Mapping[str, Json],
+    parent: str | None = None,
 ) -> dict[str, Json]:
     """Returns the payload of `runStarted`. A backend that comes separately has no version: who delivers knows it."""
     backends: list[Json] = [
@@ -60,6 +61,8 @@ def run_started(
         "client": {"language": "python", "version": sys.version.split()[0], "tracelet": version},
         "origin": dict(origin),
     }
+    if parent is not None:
+        payload["parent"] = parent
     number = rank()
     if number is not None:
         payload["rank"] = number

@@ -175,7 +175,7 @@ class Stream:
 
     def renew(self) -> Stream:
         """Ends this stream, whose files are gone, and returns another of the same run, as another writer."""
-        identity = Identity.here(self.identity.run, self.identity.of)
+        identity = Identity.here(self.identity.run, self.identity.of, self.identity.resumes)
         # Its first record may have been spilled to a blob that is gone as well: `advance` spills it again.
         renewed = Stream(self.folder, identity, self.role, self.mapped, self._opening_given, self._clock, self._salt)
         self.close()
