@@ -38,11 +38,20 @@ OBSERVER = "ffeeddccbbaa9988"
 ROLE_OBSERVER = 2
 SALT = 0x5EED5EED
 START = 1790000000.0
-KINDS = {"runStarted": 16, "runFinished": 17, "params": 19, "tags": 20, "text": 21, "renamed": 25}
+KINDS = {
+    "runStarted": 16,
+    "runFinished": 17,
+    "params": 19,
+    "tags": 20,
+    "text": 21,
+    "media": 22,
+    "artifact": 23,
+    "renamed": 25,
+}
 
 
-def identity(writer: str = WRITER, of: str | None = None, run: str = RUN) -> Identity:
-    return Identity(run, writer, "golden", "11111111-2222-3333-4444-555555555555", 4711, of)
+def identity(writer: str = WRITER, of: str | None = None, run: str = RUN, resumes: bool = False) -> Identity:
+    return Identity(run, writer, "golden", "11111111-2222-3333-4444-555555555555", 4711, of, resumes)
 
 
 def make_writer(
@@ -51,6 +60,7 @@ def make_writer(
     role: int = ROLE_PRIMARY,
     of: str | None = None,
     more: dict[str, object] | None = None,
+    resumes: bool = False,
 ) -> Writer:
     ticks = count()
     salts = count(SALT)
@@ -61,8 +71,11 @@ def make_writer(
         "client": {"language": "python", "version": "3.9.0", "tracelet": "0.1.0"},
         **(more or {}),
     }
+    since = START + 2000 if resumes else START
     opening = (16, encode(started)) if role == ROLE_PRIMARY else None  # type: ignore[arg-type]
-    stream = Stream(str(case), identity(writer, of), role, True, opening, lambda: START, lambda: next(salts))
+    stream = Stream(
+        str(case), identity(writer, of, resumes=resumes), role, True, opening, lambda: since, lambda: next(salts)
+    )
     return Writer(stream, Refusals(), clock=lambda: START + next(ticks) / 4)
 
 
@@ -343,6 +356,28 @@ def begun(case: Path) -> None:
     finish(make_writer(case, more={"parent": "ff" * 16, "origin": origin, "trace": trace, "rank": 3}))
 
 
+def kept(case: Path) -> None:
+    """Media and artifacts (J5.11, J5.15, J5.16) of a run that was resumed (J10.3)."""
+    writer = make_writer(case)
+    picture, weights = b"\x89PNG\r\n\x1a\n", b"weights"
+    place = {"name": "sample", "context": {"subset": "val"}, "step": 3}
+    digests = {content: f"sha256:{writer.keep(content)}" for content in (picture, weights)}
+    file = {"kind": "image", "mediaType": "image/png", "digest": digests[picture], "bytes": len(picture)}
+    record(writer, "media", {**place, **file})
+    histogram = {"kind": "histogram", "mediaType": "application/json", "edges": [0, 0.5, 1], "counts": [2, 3]}
+    record(writer, "media", {**place, **file, **histogram})
+    files = [{"path": "deep/ö.bin", "digest": digests[weights], "bytes": len(weights)}]
+    made = {"name": "best", "type": "model", "files": files, "references": ["s3://base"]}
+    record(writer, "artifact", {**made, "description": "d", "metadata": {"epoch": 3}})
+    used = {"context": "training", "digest": "v3", "sourceType": "http", "schema": [{"name": "hue"}], "profile": None}
+    record(writer, "artifact", {**made, "name": "wine", "type": "dataset", "files": [], "input": used})
+    record(writer, "runFinished", {"status": "failed"})
+    close(writer)
+    again = make_writer(case, CHILD, resumes=True)
+    again.log("loss", 0.5, 0)
+    finish(again)
+
+
 # case -> (how it is made, what must hold of its first writer: events, gap bytes (None: any above 0), unknown, damaged)
 CASES = {
     "basic": (basic, (15, 0, 0, 0)),
@@ -358,6 +393,7 @@ CASES = {
     "wrong-header": (wrong_header, (2, 3 * 4096 + 4, 0, 0)),
     "spilled-blob": (spilled_blob, (4, 0, 0, 2)),
     "roles": (roles, (3, 0, 0, 0)),
+    "kept": (kept, (6, 0, 0, 0)),
     "begun": (begun, (2, 0, 0, 0)),
     "amended": (amended, (3, 0, 0, 0)),
 }

@@ -142,7 +142,7 @@ describe("A run that is nested in another", () => {
 
 describe("What a run kept beside its points", () => {
   it.live(
-    "is on its page, in its export, and the same in a store that is built again from archived journals (J11.3)",
+    "is on its page, in its export, and the same in a store that is built again from archived journals (J6.3, J11.3)",
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -161,7 +161,12 @@ describe("What a run kept beside its points", () => {
           assert.strictEqual(JSON.parse(json).artifacts.length, 3)
           const kinds = lines.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line).kind]))
           assert.deepStrictEqual(kinds, ["run", "artifact", "artifact", "artifact", "image", "image", "table"])
+          const [run = ""] = readdirSync(join(dir, ".tracelet", "runs"))
+          const blobs = join(dir, ".tracelet", "runs", run, "blobs")
+          const whole = readdirSync(blobs)
+          writeFileSync(join(blobs, "0123.tmp"), "what a killed writer left")
           assert.strictEqual((yield* say(dir, "archive", "baseline")).code, 0)
+          assert.deepStrictEqual(readdirSync(blobs), whole)
           rmSync(join(dir, ".tracelet", "store.db"))
           const after = yield* outputs()
           assert.deepStrictEqual([after[0], after[2]], [page, lines])

@@ -511,7 +511,13 @@ export class RunJournal {
 
   /** Rewrites the segments as one archive. Whether it may be done is `Archive`'s to know. */
   get archive(): Effect.Effect<Archived, StorageError> {
-    return Effect.suspend(() => archiveFolder(this.shared.storage, this.segments))
+    const { storage } = this.shared
+    const blobs = this.path("blobs")
+    // Copies that were never whole: nobody is left who would finish them.
+    const torn = Effect.map(storage.list(blobs), (names) => names.filter((name) => name.endsWith(".tmp")))
+    return Effect.flatMap(torn, (names) =>
+      Effect.forEach(names, (name) => storage.remove(storage.join(blobs, name)), { discard: true })
+    ).pipe(Effect.andThen(Effect.suspend(() => archiveFolder(storage, this.segments))))
   }
 
   /** The greatest epoch of each backend that has a cursor. */
