@@ -1,6 +1,6 @@
 /**
  * Bytes of a run's artifacts to where its server keeps them: through the server, in parts where it hands those on, to a folder that both
- * see, or to an address that the server signs. Tried on 3.18.0: the first and the third; the others as its sources have them.
+ * see, or to an address that the server signs. Tried on 3.18.0: the first; the others as its sources have them.
  */
 import { mkdir, open, rename, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"

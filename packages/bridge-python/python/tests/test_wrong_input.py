@@ -127,6 +127,9 @@ def test_numpy(folder: Path) -> None:
     stored += [np.array(0.5), np.array([0.5]), np.array([[7]]), np.longdouble("0.5")]
     refused = [np.array([1.0, 2.0]), np.array([]), np.str_("3"), np.datetime64("2020-01-01"), np.timedelta64(3, "s")]
     refused += [np.complex64(1), np.array("x", dtype=object), np.array(None, dtype=object)]
+    # What lies under a mask is no value; the rest of a masked array is.
+    refused += [np.ma.masked, np.ma.array([5.0], mask=[True])]
+    stored += [np.ma.array([5.0], mask=[False])]
     run = tracelet.start_logging("numpy")
     for value in [*stored, *refused]:
         run.log_metric("m", value)
@@ -136,7 +139,7 @@ def test_numpy(folder: Path) -> None:
     tracelet.stop_logging()
     assert run.refused == {"value": len(refused)}
     view = primary(only_run(folder))
-    want = [float(np.float16(0.1)), float(np.float32(0.1)), -0.0, -3.0, 2.0**64, 1.0, 0.5, 0.5, 7.0, 0.5]
+    want = [float(np.float16(0.1)), float(np.float32(0.1)), -0.0, -3.0, 2.0**64, 1.0, 0.5, 0.5, 7.0, 0.5, 5.0]
     assert [value for _, value in view.points("m")] == want
     assert [step for step, _ in view.points("s")] == [5, 6]
     params = view.payloads("params")[0]["params"]

@@ -35,12 +35,20 @@ def _to_float(value: object) -> float | None:
     if callable(item) and not isinstance(value, type):
         if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m"):
             return None  # numpy dates and durations give whole numbers of some unit: not values
+        if _is_masked(value):
+            return None
         inner = item()
         if inner is None or isinstance(inner, (str, bytes, complex)):
             return None
         # numpy.longdouble and the small floats of ml_dtypes give themselves back
         return to_float(inner) if type(inner) is not type(value) else _checked(inner)
     return _checked(value)
+
+
+def _is_masked(value: object) -> bool:
+    """True for a masked element of numpy: its `item()` would give what lies under the mask."""
+    mask = getattr(value, "mask", None)
+    return mask is not None and not callable(mask) and bool(mask)
 
 
 def _checked(value: object) -> float | None:
@@ -91,7 +99,7 @@ def _to_int(value: object) -> int | None:
             return None
         item = getattr(value, "item", None)
         if callable(item):
-            if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m"):
+            if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m") or _is_masked(value):
                 return None
             inner = item()
             if isinstance(inner, int):
