@@ -253,6 +253,31 @@ const history = Effect.fnUntraced(function* (seed: number) {
 })
 
 describe(`derived journals on a network file system, over ${histories} generated histories`, () => {
+  it.effect("J7.4, J13.9: come from the writers' own host, also where another one looks before there is a writer", () =>
+    Effect.gen(function* () {
+      const memory = makeMemory()
+      const [trainer, other] = ["compute", "other"].map((name) => makeHost(memory, name, Effect.void))
+      if (trainer === undefined || other === undefined) return assert.fail()
+      // Of this seed no answer is a failure, after which a lane would ask again whose the run is.
+      const services = [trainer, other].map(() => makeService(random(2)))
+      const early = [yield* begin(other, services[1], false), yield* begin(trainer, services[0], false)]
+      for (let i = 0; i < 20; i++) yield* TestClock.adjust(100)
+      yield* Effect.gen(function* () {
+        const writer = yield* (yield* Journal.Journal).write({ run, role: "primary" })
+        writer.event(started)
+        for (let step = 0; step < window; step++) writer.point("loss", step, step, { rank: 0 }, 1 + step)
+        writer.event({ _tag: "RunFinished", time: 9, status: "finished" })
+        yield* writer.flush
+      }).pipe(Effect.scoped, Effect.provide(trainer.layer))
+      for (let i = 0; i < 300; i++) yield* TestClock.adjust(100)
+      for (const { kill } of early) yield* kill
+      assert.deepStrictEqual(
+        services.map(({ taken }) => [...taken.series.keys()].toSorted()),
+        [["mean given", "rank 0", "rank 0 last", "rank 0 max", "rank 0 min"], []]
+      )
+    }).pipe(Effect.provide(Logger.layer([])))
+  )
+
   it.effect(
     "J13.9, J13.10: are what one host would have derived, whoever is stopped and taken over from, at every backend of every host",
     () =>

@@ -4,7 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { held, type BackendError } from "../BackendError.ts"
+import { held, transient, type BackendError } from "../BackendError.ts"
 import type { Capabilities } from "../Capabilities.ts"
 import type * as Cursor from "../Cursor.ts"
 import type { StorageError } from "../JournalStorage.ts"
@@ -43,6 +43,13 @@ export const claim = ({
     const { boot, name: host } = run.host
     const last = cursor.takeOvers?.at(-1)
     const writers = yield* run.writers
+    // Any host would pass for that of no writers.
+    if (last === undefined && writers.length === 0) {
+      return yield* transient(
+        name,
+        `Run ${run.id} has no writer yet that could be read, so whose it is to deliver is not known`
+      )
+    }
     const isOwn =
       last === undefined
         ? writers.every(({ identity: { boot: theirs } }) => theirs === boot)

@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import type { StorageError } from "../JournalStorage.ts"
 import type { RunJournal } from "../RunJournal.ts"
 import { decodeText, encodeText } from "./bytes.ts"
@@ -96,31 +97,48 @@ export const claim = (run: RunJournal, takeOver: boolean): Effect.Effect<Derived
     const { boot, name: host } = run.host
     const isHere = (by: { readonly host: string; readonly boot: string } | undefined): boolean =>
       by !== undefined && by.host === host && by.boot === boot
-    const before = yield* look(run)
-    const writers = yield* run.writers
-    const isOwn =
-      before.owner === undefined ? writers.every(({ identity }) => identity.boot === boot) : isHere(before.owner)
-    let own = isOwn ? (before.owner?.epoch ?? 0) : undefined
-    if (own === undefined && takeOver) {
-      const epoch = before.epoch + 1
-      const at = (yield* Clock.currentTimeMillis) / 1000
-      if (yield* begin(run, { epoch, at, host, boot })) own = epoch
+    let own: number | undefined
+    let isDecided = false
+    // Whose it is, its writers say: of a run that has none yet any host would pass for their own.
+    const one = Semaphore.makeUnsafe(1)
+    const decide = Effect.gen(function* () {
+      if (isDecided) return
+      const before = yield* look(run)
+      const writers = yield* run.writers
+      if (before.owner === undefined && writers.length === 0) return
+      const isOwn =
+        before.owner === undefined ? writers.every(({ identity }) => identity.boot === boot) : isHere(before.owner)
+      if (isOwn) {
+        own = before.owner?.epoch ?? 0
+      } else if (takeOver) {
+        const epoch = before.epoch + 1
+        const at = (yield* Clock.currentTimeMillis) / 1000
+        if (yield* begin(run, { epoch, at, host, boot })) own = epoch
+      }
+      isDecided = true
+    }).pipe((effect) => one.withPermit(effect))
+    const lookAgain = (epoch: number): void => {
+      if (own !== undefined && epoch > own) own = undefined
     }
+    yield* decide
     return {
-      isOurs: Effect.suspend(() => {
-        if (own === undefined) return Effect.succeed(false)
-        return Effect.map(epochs(run), ([epoch = 0]) => {
-          if (own !== undefined && epoch > own) own = undefined
-          return own !== undefined
-        })
+      isOurs: Effect.gen(function* () {
+        yield* decide
+        if (own === undefined) return false
+        const [epoch = 0] = yield* epochs(run)
+        lookAgain(epoch)
+        return own !== undefined
       }),
-      owner: Effect.map(look(run), ({ owner, epoch }) =>
-        owner === undefined
-          ? (writers.find(({ identity }) => identity.boot !== boot)?.identity.host ?? "another host")
-          : `${owner.host} (epoch ${epoch})`
-      ),
+      owner: Effect.gen(function* () {
+        const { epoch, owner } = yield* look(run)
+        if (owner !== undefined) return `${owner.host} (epoch ${epoch})`
+        const other = (yield* run.writers).find(({ identity }) => identity.boot !== boot)
+        return other?.identity.host ?? "another host"
+      }),
       isSettled: (found) =>
-        Effect.map(look(run), ({ owner }) => {
+        Effect.map(look(run), ({ epoch, owner }) => {
+          // This host may have been stopped since it last asked: then what it finds may be what it wrote too late itself.
+          lookAgain(epoch)
           if (own !== undefined || owner === undefined) return true
           return [...found].every(({ by }) => by !== undefined && by.host === owner.host && by.boot === owner.boot)
         }),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from ._values import to_float
 
@@ -21,7 +22,7 @@ def to_host(value: object) -> object:
     detach = getattr(value, "detach", None)
     if not callable(detach):
         return value
-    tensor = detach()
+    tensor: Any = detach()
     for step in ("cpu", "resolve_conj", "resolve_neg"):
         move = getattr(tensor, step, None)
         tensor = move() if callable(move) else tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -173,7 +174,7 @@ def figure(value: object) -> Medium:
     if isinstance(value, str) and value.lstrip()[:1] == "<":
         media_type = "image/svg+xml" if _is_svg(value) else "text/html"
         return Medium(media_type, value.encode("utf-8", "replace"))
-    content = read_file(value) if isinstance(value, str) or hasattr(value, "__fspath__") else value
+    content = read_file(value) if isinstance(value, (str, os.PathLike)) else value
     if isinstance(content, bytes) and image_type(content) is None and content.lstrip()[:1] == b"<":
         return figure(content.decode("utf-8", "replace"))
     return Medium(*to_image(content))
@@ -192,12 +193,12 @@ def audio(value: object, rate: float) -> Medium:
     """
     array = to_host(value)
     try:
-        shape = tuple(axis for axis in shape_of(array) if axis != 1) or (1,)
+        shape = [axis for axis in shape_of(array) if axis != 1] or [1]
         samples = flatten(array)
     except NotArray as error:
         raise NotMedia(str(error)) from None
     if len(shape) > 2 or (len(shape) == 2 and 2 not in shape) or not samples:
-        raise NotMedia(f"an array of shape {shape} is no sound: one or two channels of samples")
+        raise NotMedia(f"an array of shape {tuple(shape)} is no sound: one or two channels of samples")
     channels = len(shape)
     if channels == 2 and shape[1] != 2:  # C, L
         half = len(samples) // 2
